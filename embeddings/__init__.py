@@ -1,0 +1,1 @@
+"""PyTorch Geometric encoders of labelled directed acyclic graphs."""

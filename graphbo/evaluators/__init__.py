@@ -1,0 +1,1 @@
+"""Evaluators: table look-up, real training, plain functions."""

@@ -1,0 +1,70 @@
+"""The contract of an evaluator, and the wrapper that makes one of a plain function."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from graphbo.architecture import Architecture
+from graphbo.trial import Evaluation, Job
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an evaluator yields for a job: its evaluation, or the traceback of its failure.
+
+    Attributes:
+        job: The job.
+        evaluation: The result, or None if the job failed.
+        error: The traceback of the failure, or None.
+    """
+
+    job: Job
+    evaluation: Evaluation | None = None
+    error: str | None = None
+
+
+class Evaluator(ABC):
+    """Carries out jobs and yields a report for each as it finishes.
+
+    Attributes:
+        objectives: The names of the objectives it reports; the first is the one to minimise.
+        capacity: How many jobs it takes at once.
+    """
+
+    objectives: tuple[str, ...] = ("validation_error",)
+    capacity: int = 1
+
+    @abstractmethod
+    def evaluate_one(self, job: Job) -> Evaluation:
+        """Carry out one job; whatever it raises becomes a failed trial."""
+
+    def evaluate(self, jobs: Iterable[Job]) -> Iterator[Report]:
+        """Carry out jobs; one that raises yields a report with its traceback."""
+        for job in jobs:
+            try:
+                yield Report(job, self.evaluate_one(job))
+            except Exception:
+                yield Report(job, error=traceback.format_exc())
+
+
+class FunctionEvaluator(Evaluator):
+    """Evaluates a plain function of an architecture.
+
+    Args:
+        function: Takes an `Architecture` and returns a number to minimise.
+        name: The name of the objective.
+    """
+
+    def __init__(self, function: Callable[[Architecture], float], name: str = "objective") -> None:
+        self.function = function
+        self.objectives = (name,)
+
+    def evaluate_one(self, job: Job) -> Evaluation:
+        """Call the function and time it."""
+        start = time.perf_counter()
+        value = float(self.function(job.design.architecture))
+        return Evaluation({self.objectives[0]: value}, cost=time.perf_counter() - start)

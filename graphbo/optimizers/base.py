@@ -1,0 +1,137 @@
+"""The ask/tell contract of every optimiser."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from graphbo.architecture import Architecture
+from graphbo.spaces.base import Design, SearchSpace
+from graphbo.trial import Trial
+
+
+class Optimizer(ABC):
+    """Proposes designs and learns from their results; lower values are better.
+
+    What an optimiser proposes is a function of its space, settings, seed and history: the ordered
+    log of what it proposed and was told. The k-th ask draws its randomness from ``(seed, k)``, so
+    that feeding the same log to a new optimiser (see `replay`) makes it go on as the old one would.
+
+    Args:
+        space: The search space.
+        seed: The seed of all randomness.
+
+    Attributes:
+        told: The trials that it was told, in order, failed ones included.
+        pending: The designs that it proposed and has not been told about, in order.
+    """
+
+    name: str
+    """What the command line calls it."""
+
+    def __init__(self, space: SearchSpace, *, seed: int = 0) -> None:
+        self.space = space
+        self.seed = seed
+        self.told: list[Trial] = []
+        self.pending: list[Design] = []
+        self._seen: set[Architecture] = set()
+        self._told: set[Architecture] = set()
+        self._asks = 0
+
+    @abstractmethod
+    def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
+        """Return up to n distinct designs, none of them in `seen`; fewer if the space ends."""
+
+    @property
+    def seen(self) -> frozenset[Architecture] | set[Architecture]:
+        """The architectures proposed so far, pending and told; not to be changed."""
+        return self._seen
+
+    @property
+    def completed(self) -> list[Trial]:
+        """The trials with a finite value, in the order in which they were told."""
+        return [trial for trial in self.told if trial.value is not None]
+
+    @property
+    def best(self) -> Trial | None:
+        """The completed trial with the lowest value, the earliest of equals; None if none is."""
+        return min(self.completed, key=lambda trial: trial.value or 0.0, default=None)
+
+    def ask(self, n: int = 1) -> list[Design]:
+        """Propose designs to evaluate.
+
+        Args:
+            n: How many.
+
+        Returns:
+            Up to ``n`` designs, none proposed before; fewer, or none, when the space is exhausted.
+
+        Raises:
+            ValueError: If n is less than 1.
+        """
+        if n < 1:
+            raise ValueError(f"the number of designs to ask for must be at least 1; got {n}")
+        rng = np.random.default_rng([self.seed, self._asks])
+        designs = list(self._propose(n, rng))
+        self._record_ask(designs)
+        return designs
+
+    def tell(self, trials: Trial | Iterable[Trial]) -> None:
+        """Take results.
+
+        Args:
+            trials: Finished trials, in the order in which they finished. A trial without a value,
+                or with one that is not finite, counts as failed. A design that was never proposed
+                is welcome, as prior knowledge.
+
+        Raises:
+            ValueError: If a design was told before.
+        """
+        for trial in [trials] if isinstance(trials, Trial) else trials:
+            if trial.design.architecture in self._told:
+                raise ValueError(f"{trial.design.architecture!r} was told before")
+            if trial.value is not None and not math.isfinite(trial.value):
+                trial = Trial(trial.design, error=f"the value {trial.value} is not finite")
+            self.pending = [design for design in self.pending if design != trial.design]
+            self._seen.add(trial.design.architecture)
+            self._told.add(trial.design.architecture)
+            self.told.append(trial)
+
+    def replay(self, log: Iterable[Sequence[Design] | Trial]) -> None:
+        """Take over a log in place of asking and telling.
+
+        Args:
+            log: For each past ask the designs that it returned, and each told trial, in order.
+        """
+        for entry in log:
+            if isinstance(entry, Trial):
+                self.tell(entry)
+            else:
+                self._record_ask(entry)
+
+    def _record_ask(self, designs: Sequence[Design]) -> None:
+        self._asks += 1
+        self.pending.extend(designs)
+        self._seen.update(design.architecture for design in designs)
+
+    def _sample_unseen(
+        self, n: int, rng: np.random.Generator, taken: Iterable[Design] = (), origin: str = "random"
+    ) -> list[Design]:
+        """Draw designs that are neither seen nor taken; fewer than n if the space ends."""
+        exclude = self._seen | {design.architecture for design in taken}
+        chosen: list[Design] = []
+        for _ in range(100 * n):
+            if len(chosen) == n:
+                return chosen
+            design = self.space.sample(rng)
+            if design.architecture not in exclude:
+                exclude.add(design.architecture)
+                chosen.append(design.described(origin))
+        if self.space.enumerable and len(chosen) < n:
+            left = [d for d in self.space.enumerate() if d.architecture not in exclude]
+            picks = rng.permutation(len(left))[: n - len(chosen)]
+            chosen += [left[int(i)].described(origin) for i in picks]
+        return chosen

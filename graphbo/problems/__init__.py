@@ -1,0 +1,1 @@
+"""Named problems: a space with an evaluator and, if known, its optimum."""

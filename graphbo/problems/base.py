@@ -1,0 +1,36 @@
+"""A problem: what is searched, how it is evaluated, and what is known about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from graphbo.evaluators.base import Evaluator
+from graphbo.spaces.base import SearchSpace
+from graphbo.trial import Fidelity
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A named search problem.
+
+    Attributes:
+        name: What the command line calls it.
+        space: The search space.
+        evaluator: Evaluates its designs.
+        description: One line.
+        objective: The objective to minimise, one of ``evaluator.objectives``.
+        optimum: The lowest value that the objective takes, where it is known.
+        top_permille: The value that the best 0.1 % of the space reach or beat, where it is known.
+        fidelity: The full fidelity, such as ``{"epochs": 200}``.
+        trials: The budget that the command line takes if none is given.
+    """
+
+    name: str
+    space: SearchSpace
+    evaluator: Evaluator
+    description: str = ""
+    objective: str = "validation_error"
+    optimum: float | None = None
+    top_permille: float | None = None
+    fidelity: Fidelity = field(default_factory=dict)
+    trials: int = 100

@@ -1,0 +1,1 @@
+"""Regret curves, summaries and drawings."""

@@ -1,0 +1,330 @@
+"""The contract of a search space."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graphbo.architecture import Architecture
+
+if TYPE_CHECKING:
+    from ConfigSpace import Configuration, ConfigurationSpace
+
+Row = tuple[int, ...]
+INACTIVE = -1
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One categorical choice of a search space.
+
+    Attributes:
+        name: The name of the hyperparameter.
+        choices: What can be chosen.
+        conditions: The decision exists only if every named decision has taken one of these values.
+        ordered: Whether the choices have an order.
+    """
+
+    name: str
+    choices: tuple[str, ...]
+    conditions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ordered: bool = False
+
+
+@dataclass(frozen=True)
+class Design:
+    """A point of a search space: what an optimiser proposes and an evaluator evaluates.
+
+    Two designs are equal if their architectures are: several rows may encode one network.
+
+    Attributes:
+        architecture: The network.
+        row: The index of the choice taken at each decision, -1 where a decision is inactive.
+        origin: How the optimiser came by it, such as ``"initial"`` or ``"mutation"``.
+    """
+
+    architecture: Architecture
+    row: Row = field(compare=False)
+    origin: str = field(default="", compare=False)
+
+    def described(self, origin: str) -> Design:
+        """Return the same design with another origin."""
+        return replace(self, origin=origin)
+
+
+class SearchSpace(ABC):
+    """A set of architectures, each encoded by one or more rows of categorical choices.
+
+    A subclass gives `name`, `decisions`, `decode` and `encode`, and may override the properties and
+    any of the operators. Everything else, `ConfigSpace` included, follows from the decisions.
+
+    Attributes:
+        name: A short name.
+        decisions: The choices, parents before the decisions that depend on them.
+        operations: The labels that the architectures may carry.
+    """
+
+    name: str
+    decisions: tuple[Decision, ...]
+    operations: tuple[str, ...]
+
+    aligned_positions: bool = False
+    """Whether equal decisions of two architectures stand at the same place of the network."""
+    chain: bool = False
+    """Whether every architecture is a chain of layers."""
+    enumerable: bool = True
+    """Whether `enumerate` is affordable."""
+    configurable: bool = True
+    """Whether every point is a configuration of `configuration_space`."""
+
+    @abstractmethod
+    def decode(self, row: Row) -> Architecture:
+        """Return the (pruned) architecture that a row encodes.
+
+        Raises:
+            ValueError: If the row does not encode an architecture of the space.
+        """
+
+    @abstractmethod
+    def encode(self, architecture: Architecture) -> Row:
+        """Return the canonical row of an architecture: one row for each isomorphism class.
+
+        Raises:
+            ValueError: If the architecture does not belong to the space.
+        """
+
+    # What follows from decode, encode and the decisions -------------------------------------
+
+    @property
+    def size(self) -> int | None:
+        """The number of distinct architectures, or None where it is not known."""
+        return len(self.enumerate()) if self.enumerable else None
+
+    def __contains__(self, architecture: object) -> bool:
+        if not isinstance(architecture, Architecture):
+            return False
+        try:
+            self.encode(architecture)
+        except ValueError:
+            return False
+        return True
+
+    def is_valid(self, row: Row) -> bool:
+        """Whether a row encodes an architecture of the space."""
+        try:
+            self.decode(row)
+        except ValueError:
+            return False
+        return True
+
+    def design(self, row: Sequence[int], origin: str = "") -> Design:
+        """Return the design that a row encodes."""
+        row = self._activated(row)
+        return Design(self.decode(row), row, origin)
+
+    def design_of(self, architecture: Architecture, origin: str = "") -> Design:
+        """Return the design of an architecture, with its canonical row."""
+        row = self.encode(architecture)
+        return Design(self.decode(row), row, origin)
+
+    def canonical_row(self, row: Row) -> Row:
+        """Return the row that stands for all rows of the same architecture."""
+        return self.encode(self.decode(row))
+
+    def sample(self, rng: np.random.Generator) -> Design:
+        """Draw a row uniformly from the choices, again until it is valid."""
+        while True:
+            row = self._activated([int(rng.integers(len(d.choices))) for d in self.decisions])
+            if self.is_valid(row):
+                return self.design(row)
+
+    def neighbors(self, design: Design, exclude: Collection[Architecture] = ()) -> list[Design]:
+        """Return the other architectures that differ from a design in one decision.
+
+        Args:
+            design: The centre.
+            exclude: Architectures to leave out, such as those already seen.
+
+        Returns:
+            One design for each distinct architecture.
+        """
+        found: dict[Architecture, Design] = {}
+        for row in self._neighbor_rows(design.row):
+            if self.is_valid(row):
+                neighbor = self.design(row)
+                if neighbor != design and neighbor.architecture not in exclude:
+                    found.setdefault(neighbor.architecture, neighbor)
+        return list(found.values())
+
+    def mutate(
+        self, design: Design, rng: np.random.Generator, exclude: Collection[Architecture] = ()
+    ) -> Design:
+        """Change random decisions one at a time until the architecture is another one.
+
+        Rows that encode the same architecture are walked through freely (a choice at a place
+        that is cut off from the output changes nothing), so that no architecture is a dead end.
+
+        Args:
+            design: The parent.
+            rng: The source of randomness.
+            exclude: Architectures to avoid; after 100 steps in vain one of them is returned.
+        """
+        row, child = design.row, design
+        for _ in range(100):
+            row = self._random_step(row, rng)
+            if not self.is_valid(row):
+                row = child.row
+                continue
+            child = self.design(row)
+            if child != design and child.architecture not in exclude:
+                return child
+        while child == design:
+            child = self.sample(rng)
+        return child
+
+    def crossover(self, first: Design, second: Design, rng: np.random.Generator) -> Design:
+        """Take each decision from one of two parents; the first parent if no mix is valid."""
+        for _ in range(20):
+            mask = rng.random(len(self.decisions)) < 0.5
+            mixed = [
+                a if keep and a != INACTIVE else (b if b != INACTIVE else max(a, 0))
+                for a, b, keep in zip(first.row, second.row, mask, strict=True)
+            ]
+            row = self._activated(mixed)
+            if self.is_valid(row):
+                return self.design(row)
+        return first
+
+    def enumerate(self) -> tuple[Design, ...]:
+        """Return every distinct architecture once, with its canonical row.
+
+        Raises:
+            ValueError: If the space is too large; see `enumerable`.
+        """
+        if not self.enumerable:
+            raise ValueError(f"the space {self.name} is too large to enumerate")
+        return self._all_designs
+
+    @cached_property
+    def _all_designs(self) -> tuple[Design, ...]:
+        found: dict[Architecture, None] = {}
+        for row in self._rows():
+            if self.is_valid(row):
+                found.setdefault(self.decode(row))
+        return tuple(self.design_of(architecture) for architecture in found)
+
+    # ConfigSpace ----------------------------------------------------------------------------
+
+    @cached_property
+    def configuration_space(self) -> ConfigurationSpace:
+        """The ``ConfigSpace.ConfigurationSpace`` of the decisions."""
+        from graphbo.spaces.configspace import build
+
+        return build(self.name, self.decisions)
+
+    def to_configuration(self, design: Design) -> Configuration:
+        """Return the ``ConfigSpace.Configuration`` of a design's row."""
+        from ConfigSpace import Configuration
+
+        values = {
+            decision.name: decision.choices[index]
+            for decision, index in zip(self.decisions, design.row, strict=True)
+            if index != INACTIVE
+        }
+        return Configuration(self.configuration_space, values=values)
+
+    def from_configuration(self, configuration: Mapping[str, object], origin: str = "") -> Design:
+        """Return the design of a configuration, or of any mapping from names to choices.
+
+        Raises:
+            ValueError: If a decision is missing or takes an unknown choice, or the configuration
+                encodes no architecture of the space.
+        """
+        names = {decision.name for decision in self.decisions}
+        unknown = [name for name in configuration if name not in names]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is not a decision of the space {self.name}")
+        row: list[int] = []
+        for decision in self.decisions:
+            if not self._is_active(decision, row):
+                row.append(INACTIVE)
+                continue
+            value = str(configuration.get(decision.name, "<missing>"))
+            if value not in decision.choices:
+                raise ValueError(
+                    f"{decision.name} must be one of {list(decision.choices)}; got {value}"
+                )
+            row.append(decision.choices.index(value))
+        return self.design(tuple(row), origin)
+
+    # Rows -----------------------------------------------------------------------------------
+
+    @cached_property
+    def _column(self) -> dict[str, int]:
+        return {decision.name: i for i, decision in enumerate(self.decisions)}
+
+    def _is_active(self, decision: Decision, row: Sequence[int]) -> bool:
+        for parent, values in decision.conditions.items():
+            column = self._column[parent]
+            if row[column] == INACTIVE:
+                return False
+            if self.decisions[column].choices[row[column]] not in values:
+                return False
+        return True
+
+    def _activated(self, row: Sequence[int]) -> Row:
+        """Mark inactive decisions, and give those that became active their first choice."""
+        if len(row) != len(self.decisions):
+            raise ValueError(
+                f"a row of the space {self.name} has {len(self.decisions)} entries; got {len(row)}"
+            )
+        result: list[int] = []
+        for decision, index in zip(self.decisions, row, strict=True):
+            active = self._is_active(decision, result)
+            if active and not INACTIVE <= index < len(decision.choices):
+                raise ValueError(
+                    f"{decision.name} has choices 0 to {len(decision.choices) - 1}; got {index}"
+                )
+            result.append(max(int(index), 0) if active else INACTIVE)
+        return tuple(result)
+
+    def _random_step(self, row: Row, rng: np.random.Generator) -> Row:
+        """Change one active decision; decisions that become active are drawn at random."""
+        active = [
+            i
+            for i, index in enumerate(row)
+            if index != INACTIVE and len(self.decisions[i].choices) > 1
+        ]
+        column = active[int(rng.integers(len(active)))]
+        changed = [
+            index if index != INACTIVE else int(rng.integers(len(decision.choices)))
+            for decision, index in zip(self.decisions, row, strict=True)
+        ]
+        shift = int(rng.integers(1, len(self.decisions[column].choices)))
+        changed[column] = (changed[column] + shift) % len(self.decisions[column].choices)
+        return self._activated(changed)
+
+    def _neighbor_rows(self, row: Row) -> Iterator[Row]:
+        for column, index in enumerate(row):
+            for choice in range(len(self.decisions[column].choices)):
+                if index not in (INACTIVE, choice):
+                    yield self._activated([*row[:column], choice, *row[column + 1 :]])
+
+    def _rows(self) -> Iterator[Row]:
+        """Yield every row once, in lexicographic order."""
+
+        def extend(row: list[int]) -> Iterator[Row]:
+            if len(row) == len(self.decisions):
+                yield tuple(row)
+                return
+            decision = self.decisions[len(row)]
+            active = self._is_active(decision, row)
+            for choice in range(len(decision.choices)) if active else (INACTIVE,):
+                yield from extend([*row, choice])
+
+        return extend([])

@@ -1,0 +1,1 @@
+"""BoTorch models over architectures."""

@@ -1,0 +1,85 @@
+"""What passes between optimiser, study and evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from graphbo.spaces.base import Design
+
+Fidelity = Mapping[str, float]
+"""How thoroughly to evaluate, by axis, such as ``{"epochs": 12}``; empty for the full fidelity."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One evaluation to carry out.
+
+    Attributes:
+        design: What to evaluate.
+        fidelity: How thoroughly.
+        seed: The seed of everything random in the evaluation.
+        checkpoint: Where an earlier evaluation of the design at a lower fidelity left its state.
+    """
+
+    design: Design
+    fidelity: Fidelity = field(default_factory=dict)
+    seed: int = 0
+    checkpoint: str | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The result of a job.
+
+    Attributes:
+        objectives: Values to minimise by name, such as ``validation_error`` in percent.
+        cost: Seconds that the evaluation took, or would have taken where it was looked up.
+        curve: The main objective after each epoch, as far as it was recorded.
+        facts: What else was measured: ``epochs``, ``parameters``, ``flops``, ...
+        checkpoint: Where the state of the evaluation was left, if anywhere.
+    """
+
+    objectives: Mapping[str, float]
+    cost: float = 0.0
+    curve: tuple[float, ...] = ()
+    facts: Mapping[str, float] = field(default_factory=dict)
+    checkpoint: str | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A design and what became of it.
+
+    Only `design` and `value` matter to an optimiser; the rest is the study's record.
+
+    Attributes:
+        design: What was proposed.
+        value: The objective, to be minimised; None while running, and if the trial failed.
+        error: The traceback of a failed trial.
+        evaluation: The whole result of a completed trial.
+        number: The trial's number in its study, from 0, in the order of the proposals.
+        ask: The number of the ask that proposed it.
+        fidelity: The fidelity of the evaluation.
+        seed: The seed of the evaluation.
+        started: When it was submitted, in seconds since the epoch.
+        finished: When its result was stored, in seconds since the epoch.
+    """
+
+    design: Design
+    value: float | None = None
+    error: str | None = None
+    evaluation: Evaluation | None = None
+    number: int = -1
+    ask: int = 0
+    fidelity: Fidelity = field(default_factory=dict)
+    seed: int = 0
+    started: float | None = None
+    finished: float | None = None
+
+    @property
+    def state(self) -> str:
+        """``"completed"``, ``"failed"`` or ``"running"``."""
+        if self.value is not None:
+            return "completed"
+        return "running" if self.error is None else "failed"

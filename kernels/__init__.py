@@ -1,0 +1,1 @@
+"""GPyTorch kernels on labelled directed acyclic graphs."""
