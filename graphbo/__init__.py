@@ -7,15 +7,75 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from graphbo.architecture import Architecture
+    from graphbo.comparison import compare
+    from graphbo.errors import InputError, MissingExtraError
+    from graphbo.evaluators.base import Evaluator, FunctionEvaluator
+    from graphbo.functional import minimize
+    from graphbo.optimizers import make_optimizer
+    from graphbo.problems.base import Problem
+    from graphbo.problems.registry import get_problem, list_problems
+    from graphbo.report.drawing import draw
+    from graphbo.spaces import (
+        CellSpace,
+        ChainSpace,
+        NASBench101Space,
+        NASBench201Space,
+        PoolSpace,
+    )
+    from graphbo.study import Result, Study
+    from graphbo.trial import Evaluation, Trial
 
 __version__ = "0.1.0"
 
 # Imported on first use: torch and ConfigSpace take seconds.
 _EXPORTS = {
     "Architecture": "graphbo.architecture",
+    "CellSpace": "graphbo.spaces",
+    "ChainSpace": "graphbo.spaces",
+    "Evaluation": "graphbo.trial",
+    "Evaluator": "graphbo.evaluators.base",
+    "FunctionEvaluator": "graphbo.evaluators.base",
+    "InputError": "graphbo.errors",
+    "MissingExtraError": "graphbo.errors",
+    "NASBench101Space": "graphbo.spaces",
+    "NASBench201Space": "graphbo.spaces",
+    "PoolSpace": "graphbo.spaces",
+    "Problem": "graphbo.problems.base",
+    "Result": "graphbo.study",
+    "Study": "graphbo.study",
+    "Trial": "graphbo.trial",
+    "compare": "graphbo.comparison",
+    "draw": "graphbo.report.drawing",
+    "get_problem": "graphbo.problems.registry",
+    "list_problems": "graphbo.problems.registry",
+    "make_optimizer": "graphbo.optimizers",
+    "minimize": "graphbo.functional",
 }
 
-__all__ = ["Architecture", "__version__"]
+__all__ = [
+    "Architecture",
+    "CellSpace",
+    "ChainSpace",
+    "Evaluation",
+    "Evaluator",
+    "FunctionEvaluator",
+    "InputError",
+    "MissingExtraError",
+    "NASBench101Space",
+    "NASBench201Space",
+    "PoolSpace",
+    "Problem",
+    "Result",
+    "Study",
+    "Trial",
+    "__version__",
+    "compare",
+    "draw",
+    "get_problem",
+    "list_problems",
+    "make_optimizer",
+    "minimize",
+]
 
 
 def __getattr__(name: str) -> Any:

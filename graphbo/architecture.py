@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import json
+import operator
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -210,6 +211,8 @@ class Architecture:
         try:
             content = json.loads(text)
             nodes, edges = content["nodes"], [tuple(edge) for edge in content["edges"]]
+            if not isinstance(nodes, list):
+                raise TypeError("nodes are a list")
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(
                 'an architecture string must look like {"nodes": [labels], "edges": '
@@ -238,8 +241,10 @@ class Architecture:
             operations: The labels that are allowed; see `Architecture`.
 
         Raises:
-            ValueError: If a node has no label, or the graph is not valid.
+            ValueError: If a node has no label, the graph is not directed, or it is not valid.
         """
+        if not graph.is_directed():
+            raise ValueError("an architecture is a directed graph; this one is undirected")
         position: Mapping[Hashable, int] = {node: i for i, node in enumerate(graph.nodes)}
         labels = dict(graph.nodes(data=label))
         missing = [node for node in graph.nodes if labels[node] is None]
@@ -310,7 +315,11 @@ class Architecture:
 def _triple(edge: Sequence[Any], n: int) -> Edge:
     if len(edge) not in (2, 3):
         raise ValueError(f"an edge is (source, target) or (source, target, label); got {edge!r}")
-    u, v, label = int(edge[0]), int(edge[1]), str(edge[2]) if len(edge) == 3 else ""
+    try:
+        u, v = operator.index(edge[0]), operator.index(edge[1])
+    except TypeError as error:
+        raise ValueError(f"an edge joins two node numbers; got {edge!r}") from error
+    label = str(edge[2]) if len(edge) == 3 else ""
     if not (0 <= u < n and 0 <= v < n):
         raise ValueError(f"edge {u} -> {v} leads outside the {n} nodes, numbered from 0")
     return u, v, label

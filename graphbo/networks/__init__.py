@@ -1,1 +1,8 @@
 """PyTorch modules built from an architecture."""
+
+from graphbo.networks.chain import ChainNetwork
+from graphbo.networks.nasbench101 import NASBench101Network
+from graphbo.networks.nasbench201 import NASBench201Network
+from graphbo.networks.operations import OPERATIONS
+
+__all__ = ["OPERATIONS", "ChainNetwork", "NASBench101Network", "NASBench201Network"]

@@ -1,1 +1,34 @@
 """Optimisers behind one ask/tell contract."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from graphbo.optimizers.base import Optimizer
+from graphbo.optimizers.registry import OPTIMIZERS, make_optimizer
+
+__all__ = [
+    "OPTIMIZERS",
+    "GraphBO",
+    "LocalSearch",
+    "Optimizer",
+    "RandomRanking",
+    "RandomSearch",
+    "RegularizedEvolution",
+    "make_optimizer",
+]
+
+_MODULES = {
+    "GraphBO": "graph_bo",
+    "LocalSearch": "local_search",
+    "RandomRanking": "graph_bo",
+    "RandomSearch": "random_search",
+    "RegularizedEvolution": "evolution",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"graphbo.optimizers.{_MODULES[name]}"), name)
+    raise AttributeError(f"module 'graphbo.optimizers' has no attribute {name!r}")

@@ -20,6 +20,7 @@ class Problem:
         description: One line.
         objective: The objective to minimise, one of ``evaluator.objectives``.
         optimum: The lowest value that the objective takes, where it is known.
+        test_optimum: The lowest ``test_error`` that any design has, where it is known.
         top_permille: The value that the best 0.1 % of the space reach or beat, where it is known.
         fidelity: The full fidelity, such as ``{"epochs": 200}``.
         trials: The budget that the command line takes if none is given.
@@ -31,6 +32,7 @@ class Problem:
     description: str = ""
     objective: str = "validation_error"
     optimum: float | None = None
+    test_optimum: float | None = None
     top_permille: float | None = None
     fidelity: Fidelity = field(default_factory=dict)
     trials: int = 100

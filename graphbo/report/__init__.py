@@ -1,1 +1,17 @@
-"""Regret curves, summaries and drawings."""
+"""Regret curves and drawings of architectures."""
+
+from graphbo.report.bootstrap import bootstrap_interval
+from graphbo.report.drawing import draw
+from graphbo.report.progress import describe
+from graphbo.report.regret import anytime_figure, incumbent_values, search_figure
+from graphbo.report.summary import summarize
+
+__all__ = [
+    "anytime_figure",
+    "bootstrap_interval",
+    "describe",
+    "draw",
+    "incumbent_values",
+    "search_figure",
+    "summarize",
+]

@@ -137,11 +137,16 @@ class SearchSpace(ABC):
         return self.encode(self.decode(row))
 
     def sample(self, rng: np.random.Generator) -> Design:
-        """Draw a row uniformly from the choices, again until it is valid."""
-        while True:
-            row = self._activated([int(rng.integers(len(d.choices))) for d in self.decisions])
-            if self.is_valid(row):
-                return self.design(row)
+        """Draw a row uniformly from the choices, again until it is valid.
+
+        Raises:
+            ValueError: If 100,000 draws in a row are not valid.
+        """
+        for _ in range(100_000):
+            design = self._design([int(rng.integers(len(d.choices))) for d in self.decisions])
+            if design is not None:
+                return design
+        raise ValueError(f"no valid row of the space {self.name} was found in 100,000 draws")
 
     def neighbors(self, design: Design, exclude: Collection[Architecture] = ()) -> list[Design]:
         """Return the other architectures that differ from a design in one decision.
@@ -155,10 +160,10 @@ class SearchSpace(ABC):
         """
         found: dict[Architecture, Design] = {}
         for row in self._neighbor_rows(design.row):
-            if self.is_valid(row):
-                neighbor = self.design(row)
-                if neighbor != design and neighbor.architecture not in exclude:
-                    found.setdefault(neighbor.architecture, neighbor)
+            neighbor = self._design(row)
+            if neighbor is None or neighbor == design or neighbor.architecture in exclude:
+                continue
+            found.setdefault(neighbor.architecture, neighbor)
         return list(found.values())
 
     def mutate(
@@ -173,17 +178,21 @@ class SearchSpace(ABC):
             design: The parent.
             rng: The source of randomness.
             exclude: Architectures to avoid; after 100 steps in vain one of them is returned.
+
+        Returns:
+            Another architecture; the parent itself only where the space has no other.
         """
-        row, child = design.row, design
+        child = design
         for _ in range(100):
-            row = self._random_step(row, rng)
-            if not self.is_valid(row):
-                row = child.row
+            step = self._design(self._random_step(child.row, rng))
+            if step is None:
                 continue
-            child = self.design(row)
+            child = step
             if child != design and child.architecture not in exclude:
                 return child
-        while child == design:
+        for _ in range(1000):
+            if child != design:
+                break
             child = self.sample(rng)
         return child
 
@@ -195,9 +204,9 @@ class SearchSpace(ABC):
                 a if keep and a != INACTIVE else (b if b != INACTIVE else max(a, 0))
                 for a, b, keep in zip(first.row, second.row, mask, strict=True)
             ]
-            row = self._activated(mixed)
-            if self.is_valid(row):
-                return self.design(row)
+            child = self._design(mixed)
+            if child is not None:
+                return child
         return first
 
     def enumerate(self) -> tuple[Design, ...]:
@@ -212,11 +221,18 @@ class SearchSpace(ABC):
 
     @cached_property
     def _all_designs(self) -> tuple[Design, ...]:
-        found: dict[Architecture, None] = {}
+        # Rows often decode to the same nodes and edges; those need one canonical form, not many.
+        drawings: dict[object, Architecture] = {}
+        decoded: dict[Row, Architecture] = {}
         for row in self._rows():
-            if self.is_valid(row):
-                found.setdefault(self.decode(row))
-        return tuple(self.design_of(architecture) for architecture in found)
+            try:
+                architecture = self.decode(row)
+            except ValueError:
+                continue
+            drawing = architecture.nodes, architecture.edges
+            decoded[row] = drawings.setdefault(drawing, architecture)
+        canonical = [self.encode(architecture) for architecture in dict.fromkeys(drawings.values())]
+        return tuple(Design(decoded[row], row) for row in canonical)
 
     # ConfigSpace ----------------------------------------------------------------------------
 
@@ -277,6 +293,14 @@ class SearchSpace(ABC):
                 return False
         return True
 
+    def _design(self, row: Sequence[int]) -> Design | None:
+        """Return the design of a row, or None if it encodes no architecture of the space."""
+        row = self._activated(row)
+        try:
+            return Design(self.decode(row), row)
+        except ValueError:
+            return None
+
     def _activated(self, row: Sequence[int]) -> Row:
         """Mark inactive decisions, and give those that became active their first choice."""
         if len(row) != len(self.decisions):
@@ -300,6 +324,8 @@ class SearchSpace(ABC):
             for i, index in enumerate(row)
             if index != INACTIVE and len(self.decisions[i].choices) > 1
         ]
+        if not active:
+            return row
         column = active[int(rng.integers(len(active)))]
         changed = [
             index if index != INACTIVE else int(rng.integers(len(decision.choices)))

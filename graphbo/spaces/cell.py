@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 
 from graphbo.architecture import INPUT, OUTPUT, Architecture
@@ -34,7 +35,7 @@ class CellSpace(SearchSpace):
 
     Example:
         >>> CellSpace(4, ["conv3x3", "skip"], on="edges").size
-        279
+        261
     """
 
     def __init__(
@@ -72,10 +73,8 @@ class CellSpace(SearchSpace):
                 *(Decision(f"operation_{i}", self.operations) for i in range(1, nodes - 1)),
                 *(Decision(f"edge_{u}_{v}", ("no", "yes")) for u, v in self.pairs),
             )
-        rows = 1
-        for decision in self.decisions:
-            rows *= len(decision.choices)
-        self.enumerable = rows <= _MAX_ENUMERABLE
+        self._choices = tuple(len(decision.choices) for decision in self.decisions)
+        self.enumerable = math.prod(self._choices) <= _MAX_ENUMERABLE
 
     def __repr__(self) -> str:
         limit = "" if self.max_edges is None else f", max_edges={self.max_edges}"
@@ -83,6 +82,9 @@ class CellSpace(SearchSpace):
 
     def decode(self, row: Row) -> Architecture:
         """Return the pruned cell that a row encodes."""
+        for choice, choices in zip(row, self._choices, strict=True):
+            if not 0 <= choice < choices:
+                raise ValueError(f"{choice} is not one of the choices 0 to {choices - 1}")
         if self.on == "edges":
             labels = [INPUT, *[""] * (self.nodes - 2), OUTPUT]
             edges = [

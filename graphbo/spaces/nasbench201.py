@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from graphbo.architecture import INPUT, OUTPUT, Architecture
+from graphbo.architecture import Architecture
+from graphbo.spaces.base import Row
 from graphbo.spaces.cell import NONE, CellSpace
 
 OPERATIONS = ("skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -29,18 +30,29 @@ class NASBench201Space(CellSpace):
         Raises:
             ValueError: If the text is not of this form.
         """
-        edges = []
+        return NASBench201Space().decode(NASBench201Space.parse_row(text))
+
+    @staticmethod
+    def parse_row(text: str) -> Row:
+        """Return the row of a string of the benchmark, as it stands and not the canonical one.
+
+        Raises:
+            ValueError: If the text is not of this form.
+        """
+        names = (NONE, *OPERATIONS)
+        row = []
         groups = text.strip().split("+")
-        for target, group in enumerate(groups, start=1):
-            for part in group.strip("|").split("|"):
-                operation, _, source = part.partition("~")
-                if operation not in (NONE, *OPERATIONS) or not source.isdigit():
+        for group in groups:
+            for source, part in enumerate(group.strip("|").split("|")):
+                operation, _, number = part.partition("~")
+                if operation not in names or number != str(source):
                     raise ValueError(f"{part!r} in {text!r} is no edge of NAS-Bench-201")
-                if operation != NONE:
-                    edges.append((int(source), target, operation))
-        if len(groups) != _STATES - 1:
-            raise ValueError(f"a cell of NAS-Bench-201 has 3 groups of edges; got {text!r}")
-        return Architecture([INPUT, "", "", OUTPUT], edges).pruned()
+                row.append(names.index(operation))
+        if len(groups) != _STATES - 1 or [group.count("~") for group in groups] != [1, 2, 3]:
+            raise ValueError(
+                f"a cell of NAS-Bench-201 has groups of 1, 2 and 3 edges; got {text!r}"
+            )
+        return tuple(row)
 
     def format(self, architecture: Architecture) -> str:
         """Return the string of the benchmark for an architecture's canonical row."""

@@ -1,0 +1,68 @@
+"""The candidates that an acquisition function is maximised over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from graphbo.architecture import Architecture
+from graphbo.spaces.base import Design, SearchSpace
+
+Scorer = Callable[[Sequence[Design]], npt.NDArray[np.float64]]
+"""Gives each design a score; larger is better."""
+
+
+def candidates(
+    space: SearchSpace,
+    parents: Sequence[Design],
+    exclude: set[Architecture],
+    rng: np.random.Generator,
+    scorer: Scorer,
+    *,
+    size: int = 300,
+    generations: int = 3,
+) -> Sequence[Design]:
+    """Return designs worth scoring.
+
+    All of a space that can be enumerated, seen ones included. Otherwise the unseen ones of an
+    evolving pool: mutations of the parents, crossovers between them, and random designs; then, for
+    some generations, mutations of what scored best so far.
+
+    Args:
+        space: The search space.
+        parents: The best designs observed, the best first.
+        exclude: Architectures already seen.
+        rng: The source of randomness.
+        scorer: The acquisition function.
+        size: How many designs a generation adds.
+        generations: How many generations follow the first.
+    """
+    if space.enumerable:
+        return space.enumerate()
+    pool: dict[Architecture, Design] = {}
+
+    def add(design: Design) -> None:
+        if design.architecture not in exclude:
+            pool.setdefault(design.architecture, design)
+
+    for _ in range(size):
+        kind = rng.random()
+        if kind < 0.3 or not parents:
+            add(space.sample(rng).described("random"))
+        elif kind < 0.5 and len(parents) > 1:
+            i, j = rng.choice(len(parents), 2, replace=False)
+            add(space.crossover(parents[i], parents[j], rng).described("crossover"))
+        else:
+            parent = parents[int(rng.integers(len(parents)))]
+            add(space.mutate(parent, rng, exclude).described("mutation"))
+    for _ in range(generations):
+        designs = list(pool.values())
+        if not designs:
+            break
+        best = np.argsort(-scorer(designs), kind="stable")[:20]
+        for _ in range(size):
+            parent = designs[int(rng.choice(best))]
+            add(space.mutate(parent, rng, exclude).described("mutation"))
+    return list(pool.values())

@@ -1,0 +1,72 @@
+"""The budget of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from graphbo.errors import InputError
+from graphbo.trial import Trial
+
+_UNLIMITED = 2**31
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a search may use; whichever limit is reached first ends it.
+
+    Attributes:
+        trials: Number of trials, failed ones included.
+        seconds: Seconds of evaluation, as the evaluator states its cost; a trial that raised
+            counts the time that it took.
+        epochs: Epochs of training; a trial that raised counts in full.
+
+    Raises:
+        InputError: If there is no limit, or one is not positive.
+    """
+
+    trials: int | None = None
+    seconds: float | None = None
+    epochs: float | None = None
+
+    def __post_init__(self) -> None:
+        given = {"trials": self.trials, "seconds": self.seconds, "epochs": self.epochs}
+        if all(value is None for value in given.values()):
+            raise InputError("a search needs a budget: a number of trials, seconds or epochs")
+        for name, value in given.items():
+            if value is not None and not value > 0:
+                raise InputError(f"the budget of {name} must be greater than 0; got {value}")
+
+    def left(self, finished: Sequence[Trial]) -> int:
+        """Return how many trials may run at once now; 0 if a limit is reached."""
+        if self.seconds is not None and sum(map(_seconds, finished)) >= self.seconds:
+            return 0
+        if self.epochs is not None and sum(map(_epochs, finished)) >= self.epochs:
+            return 0
+        return _UNLIMITED if self.trials is None else max(self.trials - len(finished), 0)
+
+    def check(self, finished: Sequence[Trial]) -> None:
+        """Refuse to go on in a cost that is never stated, and so would never be used up.
+
+        Raises:
+            InputError: If that is so.
+        """
+        if self.seconds is not None and len(finished) >= 10 and not any(map(_seconds, finished)):
+            raise InputError(
+                "the evaluator states no cost in seconds; give a budget of trials instead"
+            )
+        if self.epochs is not None and not _epochs(finished[-1]):
+            raise InputError(
+                "the evaluator states no number of epochs; give a budget of trials instead"
+            )
+
+
+def _seconds(trial: Trial) -> float:
+    if trial.evaluation is not None:
+        return trial.evaluation.cost if trial.evaluation.cost > 0 else 0.0
+    return (trial.finished or 0.0) - (trial.started or 0.0)
+
+
+def _epochs(trial: Trial) -> float:
+    facts = {} if trial.evaluation is None else trial.evaluation.facts
+    return float(facts.get("epochs", trial.fidelity.get("epochs", 0.0)))

@@ -1,0 +1,253 @@
+"""The command line: ``graphbo search``, ``graphbo compare``, ``graphbo list``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graphbo.errors import InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    from graphbo.problems.base import Problem
+    from graphbo.study import Result
+
+# What is heavy is imported inside the commands, so that --help is instant.
+
+app = typer.Typer(
+    name="graphbo",
+    help="Bayesian optimisation over neural architectures.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Data = Annotated[
+    Path | None,
+    typer.Option(help="Folder or file of the benchmark tables; by default that in GRAPHBO_DATA."),
+]
+Output = Annotated[Path | None, typer.Option(help="Folder for the results; resumes what is there.")]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; what the user can mend is one line and exit code 2.
+
+    Args:
+        arguments: Instead of those of the process.
+    """
+    try:
+        app(args=None if arguments is None else list(arguments))
+    except (InputError, MissingExtraError) as error:
+        print(f"graphbo: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("graphbo: stopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from graphbo import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def search(
+    problem: Annotated[str, typer.Argument(help="A problem; see: graphbo list.")],
+    optimizer: Annotated[str, typer.Option(help="See: graphbo list.")] = "graph-bo",
+    trials: Annotated[
+        int | None, typer.Option(help="Budget in trials; by default that of the problem.")
+    ] = None,
+    budget_seconds: Annotated[
+        float | None, typer.Option(help="Budget in seconds of (simulated) training.")
+    ] = None,
+    budget_epochs: Annotated[
+        float | None, typer.Option(help="Budget in epochs of training.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same search.")] = 0,
+    batch: Annotated[int, typer.Option(help="Architectures proposed at a time.")] = 1,
+    data: Data = None,
+    output: Output = None,
+) -> None:
+    """Search for a good architecture, and print and draw the best.
+
+    Without --output nothing is written. With it, a search that was stopped goes on.
+    """
+    from graphbo.budget import Budget
+    from graphbo.problems.registry import get_problem
+    from graphbo.report.progress import search_progress
+    from graphbo.study import Study
+
+    task = get_problem(problem, data)
+    if trials is None and budget_seconds is None and budget_epochs is None:
+        trials = task.trials
+    Budget(trials, budget_seconds, budget_epochs)
+    path = None if output is None else output / "study.sqlite"
+    study = Study.of(task, optimizer, seed=seed, batch=batch, storage=path)
+    try:
+        with search_progress(study, trials) as callback:
+            result = study.run(trials, budget_seconds, budget_epochs, callback)
+    except KeyboardInterrupt:
+        if output is None:
+            raise
+        _write_pictures(task, study.result, output)
+        raise
+    finally:
+        study.close()
+    _print_result(task, result)
+    if output is not None:
+        _write_pictures(task, result, output)
+        print(f"\nWritten to {output}")
+
+
+def _print_result(problem: Problem, result: Result) -> None:
+    from graphbo.report.progress import describe, quantity
+
+    count = len(result.trials)
+    if result.exhausted:
+        print(f"The space is exhausted after {count} trials.")
+    if result.failed:
+        last = next(trial.error for trial in reversed(result.trials) if trial.error)
+        print(f"{result.failed} of {count} trials failed, the last one with:")
+        print(f"  {last.strip().splitlines()[-1]}")
+    if result.failed == count:
+        print("No architecture was evaluated successfully.")
+        return
+    best = result.best
+    print(f"Best of {count} architectures (trial {best.number + 1}):\n")
+    print("\n".join("  " + line for line in describe(result.architecture).splitlines()), end="\n\n")
+    objectives = {} if best.evaluation is None else best.evaluation.objectives
+    for name, value in objectives.items():
+        print(f"  {quantity(name, value)}")
+    if problem.optimum is not None:
+        print(f"  {result.value - problem.optimum:.3g} above the optimum of the problem")
+
+
+def _write_pictures(problem: Problem, result: Result, folder: Path) -> None:
+    from graphbo.report import draw, search_figure
+
+    if result.failed == len(result.trials):
+        return
+    try:
+        figure = search_figure(result.trials, objective=problem.objective, optimum=problem.optimum)
+        figure.savefig(folder / "regret.png", dpi=150)
+        drawing = draw(result.architecture, operations=problem.space.operations)
+        drawing.savefig(folder / "architecture.png", dpi=150)
+    except MissingExtraError as error:
+        print(f"graphbo: no pictures: {error}", file=sys.stderr)
+
+
+@app.command()
+def compare(
+    problem: Annotated[str, typer.Argument(help="A problem; see: graphbo list.")],
+    output: Annotated[Path, typer.Option(help="Folder for the results; resumes what is there.")],
+    optimizers: Annotated[
+        str, typer.Option(help="Names with commas between; the first is compared with the others.")
+    ] = "graph-bo,random",
+    trials: Annotated[
+        int | None, typer.Option(help="Budget of each run; by default that of the problem.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Runs of each optimiser.")] = 10,
+    jobs: Annotated[int, typer.Option(help="Runs at once.")] = 2,
+    data: Data = None,
+) -> None:
+    """Compare optimisers over several seeds: a table, an anytime plot and a summary."""
+    names = [name.strip() for name in optimizers.split(",") if name.strip()]
+    from graphbo.comparison import compare as run
+    from graphbo.problems.registry import get_problem
+
+    if trials is None:
+        trials = get_problem(problem, data).trials
+    summary = run(
+        problem,
+        names,
+        trials=trials,
+        seeds=seeds,
+        output=output,
+        jobs=jobs,
+        data=data,
+        progress=True,
+    )
+    _print_summary(summary)
+    print(f"Written to {output}")
+
+
+def _print_summary(summary: dict[str, Any]) -> None:
+    from graphbo.report.progress import print_table
+
+    def text(value: float | None, digits: str = ".2f") -> str:
+        return "-" if value is None else format(value, digits)
+
+    entries = summary["optimizers"]
+    points = list(next(iter(entries.values()))["mean_regret"])
+    print_table(
+        f"{summary['problem']}: {summary['trials']} trials, {summary['seeds']} seeds",
+        [
+            "",
+            *(f"regret\n@{point}" for point in points),
+            "found",
+            "after\n(median)",
+            "test\nregret",
+            "s per\ntrial",
+        ],
+        [
+            [
+                name,
+                *(text(entry["mean_regret"][point]) for point in points),
+                text(entry["found_share"], ".0%"),
+                text(entry["evaluations_to_optimum_median"], ".4g"),
+                text(entry["test_regret_mean"]),
+                text(entry["optimizer_seconds_per_trial"], ".3f"),
+            ]
+            for name, entry in entries.items()
+        ],
+    )
+    paired = summary["paired"]
+    if paired:
+        first = next(iter(entries))
+        print_table(
+            f"Regret of {first} minus that of the others, with 95 % intervals",
+            ["", *(name.removeprefix(f"{first} - ") for name in paired)],
+            [
+                [f"at {point}"]
+                + [
+                    f"{text(d[point]['mean'])} [{text(d[point]['low'])}, {text(d[point]['high'])}]"
+                    for d in paired.values()
+                ]
+                for point in points
+            ],
+        )
+    if "note" in summary:
+        print(f"graphbo: {summary['note']}", file=sys.stderr)
+
+
+@app.command("list")
+def list_(data: Data = None) -> None:
+    """List the problems and the optimisers."""
+    from graphbo.optimizers import OPTIMIZERS
+    from graphbo.problems.registry import list_problems
+
+    for title, entries in (
+        ("Problems", list_problems(data)),
+        ("Optimisers", list(OPTIMIZERS.items())),
+    ):
+        width = max((len(name) for name, _ in entries), default=0)
+        print(title)
+        for name, description in entries:
+            print(f"  {name:{width}}  {description}")

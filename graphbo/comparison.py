@@ -1,0 +1,244 @@
+"""Several optimisers on one problem, several seeds each, in parallel and resumable."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from graphbo.errors import InputError, MissingExtraError
+from graphbo.optimizers import make_optimizer
+from graphbo.problems.base import Problem
+from graphbo.report.progress import progress_bar
+from graphbo.report.regret import anytime_figure
+from graphbo.report.summary import regret_curves, summarize, to_json
+from graphbo.report.table import write_evaluations
+from graphbo.study import Result, Study
+from graphbo.trial import Trial
+
+
+def compare(
+    problem: Problem | str,
+    optimizers: Sequence[str],
+    *,
+    trials: int,
+    seeds: int,
+    output: str | Path,
+    jobs: int = 2,
+    data: str | Path | None = None,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Run optimisers on a problem, with the seeds 0, 1, ..., and sum up what they found.
+
+    Each run is a study file of its own, ``runs/OPTIMIZER-SEED.sqlite``: a comparison that was
+    stopped goes on where it was, finished runs are not run again, and a larger number of trials or
+    seeds continues it. Into the folder go ``evaluations.parquet`` (or ``.csv`` without the extra
+    ``tables``), ``anytime.png`` (with the extra ``plot``) and ``summary.json``.
+
+    Args:
+        problem: The name of a problem, or a picklable one of your own.
+        optimizers: Names of optimisers; the first is compared with each other one, in pairs.
+        trials: The budget of each run.
+        seeds: The number of runs of each optimiser.
+        output: The folder.
+        jobs: How many runs go at once, each in its own process with one thread.
+        data: The folder or file of the tables; see `get_problem`.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        What ``summary.json`` holds; see `graphbo.report.summarize`.
+
+    Raises:
+        InputError: If an argument cannot be used, or the folder holds another comparison.
+    """
+    for name, count in (("trials", trials), ("seeds", seeds), ("jobs", jobs)):
+        if count < 1:
+            raise InputError(f"the number of {name} must be at least 1; got {count}")
+    names = list(dict.fromkeys(optimizers))
+    if not names:
+        raise InputError("a comparison needs at least one optimiser")
+    known = _load(problem, data)
+    for name in names:
+        make_optimizer(name, known.space, seed=0)
+    folder = Path(output)
+    try:
+        (folder / "runs").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the output folder {folder} cannot be made: {error}") from error
+    paths = {
+        (name, seed): folder / "runs" / f"{name}-{seed:03d}.sqlite"
+        for seed in range(seeds)
+        for name in names
+    }
+    results: dict[tuple[str, int], Result] = {}
+    for (name, seed), path in paths.items():
+        if path.exists():
+            results[name, seed] = _open(known, name, seed, path)
+    waiting = [run for run in paths if run not in results or len(results[run].trials) < trials]
+    done = sum(min(len(result.trials), trials) for result in results.values())
+    with _shown(
+        progress, f"{len(names)} optimisers x {seeds} seeds", len(paths) * trials, done
+    ) as bar:
+        _run_all(problem, data, waiting, paths, trials, jobs, bar)
+    for name, seed in waiting:
+        results[name, seed] = _open(known, name, seed, paths[name, seed])
+    return _report(known, {n: [results[n, s] for s in range(seeds)] for n in names}, trials, folder)
+
+
+def _report(
+    problem: Problem, runs: dict[str, list[Result]], trials: int, folder: Path
+) -> dict[str, Any]:
+    # A run of an earlier, longer comparison counts as far as this one goes.
+    runs = {
+        name: [Result(r.trials[:trials], r.optimizer_seconds * _share(r, trials)) for r in results]
+        for name, results in runs.items()
+    }
+    summary = summarize(problem, runs, trials)
+    write_evaluations(runs, folder)
+    try:
+        curves = regret_curves(problem, runs, trials)
+        figure = anytime_figure(curves, title=problem.name, objective=problem.objective)
+        figure.savefig(folder / "anytime.png", dpi=150)
+    except MissingExtraError as error:
+        summary["note"] = f"no anytime.png: {error}"
+    (folder / "summary.json").write_text(to_json(summary))
+    return summary
+
+
+def _share(result: Result, trials: int) -> float:
+    return min(1.0, trials / max(len(result.trials), 1))
+
+
+def _load(problem: Problem | str, data: str | Path | None) -> Problem:
+    if isinstance(problem, Problem):
+        return problem
+    from graphbo.problems.registry import get_problem
+
+    return get_problem(problem, data)
+
+
+def _open(problem: Problem, optimizer: str, seed: int, path: Path) -> Result:
+    """Return what a run has stored."""
+    study = Study.of(problem, optimizer, seed=seed, storage=path)
+    try:
+        return study.result
+    finally:
+        study.close()
+
+
+# Processes ------------------------------------------------------------------------------------
+
+
+class _Bar:
+    """Shows a number of finished trials."""
+
+    def __init__(self, bar: Any = None, task: Any = None, done: int = 0) -> None:
+        self._bar, self._task, self._done = bar, task, done
+
+    def show(self, more: int) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self._done + more)
+
+
+@contextmanager
+def _shown(shown: bool, description: str, total: int, done: int) -> Iterator[_Bar]:
+    if not shown:
+        yield _Bar()
+        return
+    with progress_bar() as bar:
+        yield _Bar(bar, bar.add_task(description, total=total, completed=done, note=""), done)
+
+
+def _run_all(
+    problem: Problem | str,
+    data: str | Path | None,
+    waiting: Sequence[tuple[str, int]],
+    paths: dict[tuple[str, int], Path],
+    trials: int,
+    jobs: int,
+    bar: _Bar,
+) -> None:
+    if not waiting:
+        return
+    context = multiprocessing.get_context("spawn")
+    count, stop = context.Value("q", 0), context.Event()
+    with _one_thread():
+        executor = ProcessPoolExecutor(
+            min(jobs, len(waiting)), context, _start_worker, (problem, data, count, stop)
+        )
+        futures: set[Future[None]] = {
+            executor.submit(_run, name, seed, paths[name, seed], trials) for name, seed in waiting
+        }
+    try:
+        while futures:
+            done, futures = wait(futures, timeout=0.2)
+            bar.show(count.value)
+            for future in done:
+                future.result()
+    finally:
+        # Runs in progress end after the trial they are at; all of them can be resumed.
+        stop.set()
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let the processes started inside use one thread each, whatever the numerical library."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+_worker: dict[str, Any] = {}
+
+
+def _start_worker(problem: Problem | str, data: str | Path | None, count: Any, stop: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _worker.update(problem=_load(problem, data), count=count, stop=stop)
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is killed; its study resumes all the same."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+class _StoppedError(Exception):
+    """The parent asked for an end."""
+
+
+def _run(optimizer: str, seed: int, path: Path, trials: int) -> None:
+    def callback(trial: Trial) -> None:
+        with _worker["count"].get_lock():
+            _worker["count"].value += 1
+        if _worker["stop"].is_set():
+            raise _StoppedError
+
+    if _worker["stop"].is_set():
+        return
+    study = Study.of(_worker["problem"], optimizer, seed=seed, storage=path)
+    try:
+        study.run(trials=trials, callback=callback)
+    except _StoppedError:
+        return
+    except MissingExtraError as error:  # which does not travel between processes
+        raise InputError(str(error)) from error
+    finally:
+        study.close()

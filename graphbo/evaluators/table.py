@@ -1,0 +1,185 @@
+"""Look-up of recorded results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from graphbo.architecture import Architecture
+from graphbo.errors import InputError
+from graphbo.evaluators.base import Evaluator
+from graphbo.spaces.base import Design, Row
+from graphbo.trial import Evaluation, Fidelity, Job
+
+Array = NDArray[np.float64]
+
+
+class TableEvaluator(Evaluator):
+    """Looks results up in a table of ``n`` entries, recorded for ``k`` training schedules.
+
+    The look-up is by network: architectures are pruned, and all entries of isomorphic ones are
+    averaged, which is the best estimate of what the network reaches. A missing or failed result is
+    NaN and left out of the averages.
+
+    Args:
+        architectures: The architecture of each entry (``n``).
+        objectives: Values to minimise by name, each ``n x k``, or ``n`` if there is one schedule.
+            The first is the one that a result must have.
+        epochs: The epochs of each schedule (``k``), ascending; empty for a single schedule whose
+            length is not known.
+        cost: Seconds of training (``n x k``, or ``n`` for the longest schedule). For a schedule
+            without any recorded cost, that of the longest one with it is scaled by the epochs.
+        facts: Further measured numbers by name, such as ``parameters`` and ``flops`` (each ``n``).
+        rows: The row of a search space that each entry stands for, used with ``entries="raw"``.
+        entries: ``"mean"`` averages; ``"raw"`` takes the entry with the design's own row if there
+            is one with its network, else the first entry of the network.
+
+    Raises:
+        InputError: If the shapes do not agree or an argument is out of range.
+
+    Example:
+        >>> chain = Architecture(["input", "conv3x3", "output"], [(0, 1), (1, 2)])
+        >>> table = TableEvaluator([chain, chain], {"validation_error": [6.0, 8.0]})
+        >>> table.evaluate_one(Job(Design(chain, (0,)))).objectives
+        {'validation_error': 7.0}
+    """
+
+    def __init__(
+        self,
+        architectures: Sequence[Architecture],
+        objectives: Mapping[str, ArrayLike],
+        *,
+        epochs: Sequence[int] = (),
+        cost: ArrayLike | None = None,
+        facts: Mapping[str, ArrayLike] | None = None,
+        rows: Sequence[Row] | None = None,
+        entries: str = "mean",
+    ) -> None:
+        if entries not in ("mean", "raw"):
+            raise InputError(f"entries is 'mean' or 'raw'; got {entries!r}")
+        if not architectures or not objectives:
+            raise InputError("a table has at least one entry and one objective")
+        if list(epochs) != sorted(set(epochs)) or any(e <= 0 for e in epochs):
+            raise InputError(f"the epochs must be positive and ascending; got {list(epochs)}")
+        self.objectives = tuple(objectives)
+        self.epochs = tuple(epochs)
+        self.entries = entries
+        n, k = len(architectures), max(len(epochs), 1)
+        groups: dict[Architecture, list[int]] = {}
+        for entry, architecture in enumerate(architectures):
+            groups.setdefault(architecture.pruned(), []).append(entry)
+        self.architectures = tuple(groups)
+        """The distinct networks."""
+        if entries == "raw":
+            index = np.arange(n)
+            self._first = {architecture: group[0] for architecture, group in groups.items()}
+            own = zip(rows or (), architectures, strict=rows is not None)
+            self._own = {(row, a.pruned()): entry for entry, (row, a) in enumerate(own)}
+        else:
+            index = np.empty(n, int)
+            for i, group in enumerate(groups.values()):
+                index[group] = i
+            self._first = {architecture: i for i, architecture in enumerate(groups)}
+            self._own = {}
+        self._values = {
+            name: _means(_table(name, values, n, k), index) for name, values in objectives.items()
+        }
+        self._facts = {
+            name: _means(_table(name, values, n, 1), index)[:, 0]
+            for name, values in (facts or {}).items()
+        }
+        self._cost = None if cost is None else _means(self._all_costs(cost, n, k), index)
+
+    def values(self, objective: str | None = None, fidelity: Fidelity | None = None) -> Array:
+        """Return an objective of everything in the table, NaN where there is no finite entry.
+
+        Args:
+            objective: Its name; by default the first.
+            fidelity: The schedule; by default the longest.
+
+        Returns:
+            One value for each of `architectures`, or for each entry with ``entries="raw"``.
+        """
+        name = self.objectives[0] if objective is None else objective
+        if name not in self._values:
+            raise InputError(f"the table has the objectives {list(self.objectives)}; not {name!r}")
+        return self._values[name][:, self._schedule(fidelity or {})].copy()
+
+    def evaluate_one(self, job: Job) -> Evaluation:
+        """Look a design up.
+
+        Raises:
+            InputError: If the fidelity was not recorded.
+            LookupError: If the network is not in the table, or has no finite result.
+        """
+        schedule = self._schedule(job.fidelity)
+        entry = self._entry(job.design)
+        found = {name: float(values[entry, schedule]) for name, values in self._values.items()}
+        objectives = {name: value for name, value in found.items() if np.isfinite(value)}
+        if self.objectives[0] not in objectives:
+            raise LookupError(
+                f"the table has no finite {self.objectives[0]} for {job.design.architecture!r}"
+            )
+        facts = {name: float(values[entry]) for name, values in self._facts.items()}
+        if self.epochs:
+            facts["epochs"] = float(self.epochs[schedule])
+        cost = 0.0 if self._cost is None else float(np.nan_to_num(self._cost[entry, schedule]))
+        return Evaluation(
+            objectives,
+            cost=cost,
+            facts={name: value for name, value in facts.items() if np.isfinite(value)},
+        )
+
+    def _schedule(self, fidelity: Fidelity) -> int:
+        if not fidelity:
+            return len(self.epochs) - 1 if self.epochs else 0
+        epochs = fidelity.get("epochs")
+        if set(fidelity) != {"epochs"} or epochs not in self.epochs:
+            recorded = f"epochs {list(self.epochs)}" if self.epochs else "no fidelity but the full"
+            raise InputError(
+                f"the table has no results at the fidelity {dict(fidelity)}; it records {recorded}"
+            )
+        return self.epochs.index(int(epochs))
+
+    def _entry(self, design: Design) -> int:
+        network = design.architecture.pruned()
+        if network not in self._first:
+            raise LookupError(f"{design.architecture!r} is not in the table")
+        return self._own.get((design.row, network), self._first[network])
+
+    def _all_costs(self, cost: ArrayLike, n: int, k: int) -> Array:
+        given = np.asarray(cost, dtype=float)
+        if given.shape == (n,):
+            costs = np.full((n, k), np.nan)
+            costs[:, -1] = given
+        else:
+            costs = _table("cost", given, n, k).copy()
+        recorded = np.flatnonzero(np.isfinite(costs).any(axis=0))
+        if len(recorded) and self.epochs:
+            longest = int(recorded[-1])
+            for schedule in set(range(k)) - set(recorded.tolist()):
+                ratio = self.epochs[schedule] / self.epochs[longest]
+                costs[:, schedule] = ratio * costs[:, longest]
+        return costs
+
+
+def _table(name: str, values: ArrayLike, n: int, k: int) -> Array:
+    table: NDArray[Any] = np.asarray(values, dtype=float)
+    if table.shape not in ((n, k), (n,) if k == 1 else (n, k)):
+        raise InputError(
+            f"{name} must have the shape {(n, k)} of entries and schedules; got {table.shape}"
+        )
+    return table.reshape(n, k)
+
+
+def _means(table: Array, index: NDArray[Any]) -> Array:
+    """Average the finite values of the rows with equal index; NaN where there is none."""
+    finite = np.isfinite(table)
+    sums = np.zeros((int(index.max()) + 1, table.shape[1]))
+    counts = np.zeros_like(sums)
+    np.add.at(sums, index, np.where(finite, table, 0.0))
+    np.add.at(counts, index, finite)
+    return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)

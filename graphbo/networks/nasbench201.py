@@ -1,0 +1,125 @@
+"""The network around a cell of NAS-Bench-201 (Dong and Yang, ICLR 2020)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from graphbo.architecture import INPUT, OUTPUT, Architecture
+from graphbo.networks.operations import classifier, operation, relu_conv_bn
+
+_STAGES = 3
+
+
+class EdgeCell(nn.Module):
+    """A cell whose operations sit on its edges; each node sums what reaches it.
+
+    Args:
+        architecture: The cell. What does not lie on a path from input to output is left out.
+        channels: Number of channels everywhere in the cell.
+
+    Raises:
+        ValueError: If an inner node carries an operation, or an edge none or an unknown one.
+    """
+
+    def __init__(self, architecture: Architecture, channels: int) -> None:
+        super().__init__()
+        cell = architecture.pruned()
+        for label in cell.nodes:
+            if label not in (INPUT, OUTPUT, ""):
+                raise ValueError(f"operations must sit on the edges; a node carries {label!r}")
+        self.size = len(cell)
+        self.input, self.output = cell.input, cell.output
+        self.ends = [(u, v) for u, v, _ in cell.edges]
+        self.operations = nn.ModuleList(
+            operation(label, channels, channels) for _, _, label in cell.edges
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images ``n x channels x height x width`` to the same shape; zeros if empty."""
+        incoming: list[list[Tensor]] = [[] for _ in range(self.size)]
+        incoming[self.input].append(x)
+        # The edges are sorted by source, so that a node is complete before it is read.
+        for (u, v), module in zip(self.ends, self.operations, strict=True):
+            incoming[v].append(module(_total(incoming[u])))
+        result = incoming[self.output]
+        return _total(result) if result else torch.zeros_like(x)
+
+
+class NASBench201Network(nn.Module):
+    """The macro skeleton of NAS-Bench-201 around one cell.
+
+    A 3x3 convolution with batch norm; three stages of cells, whose channels double and whose image
+    halves from one to the next through a residual block of stride 2; batch norm, ReLU, global
+    average pooling and a linear layer. It takes any cell with operations on its edges.
+
+    Args:
+        architecture: The cell, of any number of nodes. An empty cell is legal: it passes zeros on.
+        channels: Channels of the first stage.
+        cells: Cells in each stage.
+        classes: Number of classes.
+        in_channels: Channels of the images.
+
+    Raises:
+        ValueError: If the operations do not sit on the edges or one of them is unknown.
+
+    Example:
+        >>> space = NASBench201Space()
+        >>> network = NASBench201Network(space.parse(text), channels=16, cells=5, classes=10)
+        >>> network(torch.randn(8, 3, 32, 32)).shape
+        torch.Size([8, 10])
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        channels: int = 16,
+        cells: int = 5,
+        classes: int = 10,
+        in_channels: int = 3,
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(in_channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
+        )
+        layers: list[nn.Module] = []
+        for stage in range(_STAGES):
+            if stage:
+                layers.append(ResidualReduction(channels))
+                channels *= 2
+            layers += [EdgeCell(architecture, channels) for _ in range(cells)]
+        self.layers = nn.Sequential(*layers)
+        self.head = nn.Sequential(
+            nn.BatchNorm2d(channels), nn.ReLU(), *classifier(channels, classes)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images ``n x in_channels x height x width`` to logits ``n x classes``."""
+        logits: Tensor = self.head(self.layers(self.stem(x)))
+        return logits
+
+
+class ResidualReduction(nn.Module):
+    """A basic residual block that doubles the channels and halves height and width, rounded up."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.residual = nn.Sequential(
+            relu_conv_bn(channels, 2 * channels, stride=2),
+            relu_conv_bn(2 * channels, 2 * channels),
+        )
+        self.shortcut = nn.Sequential(
+            nn.AvgPool2d(2, ceil_mode=True), nn.Conv2d(channels, 2 * channels, 1, bias=False)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``n x c x h x w`` to ``n x 2c x h/2 x w/2``."""
+        total: Tensor = self.shortcut(x) + self.residual(x)
+        return total
+
+
+def _total(tensors: list[Tensor]) -> Tensor:
+    total = tensors[0]
+    for tensor in tensors[1:]:
+        total = total + tensor
+    return total

@@ -1,0 +1,168 @@
+"""Bayesian optimisation with graph kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from graphbo.acquisition.pool import candidates
+from graphbo.architecture import Architecture
+from graphbo.errors import InputError
+from graphbo.optimizers.base import Optimizer
+from graphbo.spaces.base import Design, SearchSpace
+
+if TYPE_CHECKING:
+    import torch
+    from gpytorch.kernels import Kernel
+
+    from graphbo.surrogates import GraphSurrogate, KernelFactory
+
+_PARENTS = 20
+
+
+class PoolSearch(Optimizer):
+    """Scores a pool of unseen candidates and proposes those with the highest score.
+
+    Args:
+        space: The search space.
+        seed: The seed of all randomness.
+        initial: How many random designs come first.
+    """
+
+    def __init__(self, space: SearchSpace, *, seed: int = 0, initial: int = 10) -> None:
+        if initial < 1:
+            raise InputError(f"at least 1 random design comes first; got initial={initial}")
+        super().__init__(space, seed=seed)
+        self.initial = initial
+
+    def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
+        proposed = len(self.completed) + len(self.pending)
+        first = self._sample_unseen(min(n, max(self.initial - proposed, 0)), rng, origin="initial")
+        if len(first) == n:
+            return first
+        if len(self.completed) < 2:
+            return first + self._sample_unseen(n - len(first), rng, first)
+        self._prepare(rng)
+        chosen = list(first)
+        exclude = self._seen | {design.architecture for design in chosen}
+        pool = self._pool(exclude, chosen, rng)
+        blocked = np.array([design.architecture in exclude for design in pool], dtype=bool)
+        while len(chosen) < n and not blocked.all():
+            scores = self._score(pool, [*self.pending, *chosen], rng)
+            best = int(np.argmax(np.where(blocked, -np.inf, scores)))
+            if blocked[best]:  # no open candidate was scored
+                best = int(np.flatnonzero(~blocked)[0])
+            blocked[best] = True
+            chosen.append(pool[best].described(pool[best].origin or self.name))
+        return chosen
+
+    def _pool(
+        self, exclude: set[Architecture], chosen: Sequence[Design], rng: np.random.Generator
+    ) -> Sequence[Design]:
+        ranked = sorted(self.completed, key=lambda trial: trial.value or 0.0)
+        parents = [trial.design for trial in ranked[:_PARENTS]]
+        waiting = [*self.pending, *chosen]
+        return candidates(
+            self.space, parents, exclude, rng, lambda pool: self._score(pool, waiting, rng)
+        )
+
+    def _prepare(self, rng: np.random.Generator) -> None:
+        """Get ready to score, once for each ask."""
+
+    def _score(
+        self, pool: Sequence[Design], pending: Sequence[Design], rng: np.random.Generator
+    ) -> npt.NDArray[np.float64]:
+        raise NotImplementedError
+
+
+class RandomRanking(PoolSearch):
+    """The loop of `GraphBO` on the same pool of candidates, ranked at random.
+
+    The ablation that tells what the surrogate adds to the pool; see White et al., "BANANAS", AAAI
+    2021, and "mutation is all you need" (Schneider et al., 2021).
+    """
+
+    name = "random-ranking"
+
+    def _score(
+        self, pool: Sequence[Design], pending: Sequence[Design], rng: np.random.Generator
+    ) -> npt.NDArray[np.float64]:
+        return rng.random(len(pool))
+
+
+class GraphBO(PoolSearch):
+    """Gaussian processes with structured kernels, and expected improvement.
+
+    After some random designs, each proposal has the largest expected improvement under a
+    `GraphSurrogate` among all unseen architectures of a space that can be enumerated, or in an
+    evolving pool of a larger one. A batch is filled greedily: each design of it, and each one still
+    being evaluated, counts as pending for the next.
+
+    Hyperparameters are fitted anew at every proposal up to 20 observations, then each time the
+    observations have grown by a tenth.
+
+    Args:
+        space: The search space.
+        seed: The seed of all randomness.
+        initial: How many random designs come first.
+        kernels: The kernels of the surrogate; see `GraphSurrogate`.
+        acquisition: One of ``graphbo.acquisition.ACQUISITIONS``.
+    """
+
+    name = "graph-bo"
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int = 0,
+        initial: int = 10,
+        kernels: Sequence[Kernel | KernelFactory] | None = None,
+        acquisition: str = "logei",
+    ) -> None:
+        super().__init__(space, seed=seed, initial=initial)
+        from graphbo.acquisition.expected_improvement import ACQUISITIONS
+        from graphbo.surrogates import GraphSurrogate
+
+        if acquisition not in ACQUISITIONS:
+            raise InputError(f"the acquisition is one of {ACQUISITIONS}; got {acquisition!r}")
+        self.acquisition = acquisition
+        self.surrogate: GraphSurrogate = GraphSurrogate(space, kernels)
+        self._fitted_on = 0
+
+    def _prepare(self, rng: np.random.Generator) -> None:
+        completed = self.completed
+        designs = [trial.design for trial in completed]
+        values = [trial.value for trial in completed if trial.value is not None]
+        fit_on = _last_refit(len(completed))
+        if fit_on == self._fitted_on:
+            self.surrogate.condition(designs, values)
+        else:
+            self.surrogate.fit(designs, values, fit_on)
+            self._fitted_on = fit_on
+
+    def _score(
+        self, pool: Sequence[Design], pending: Sequence[Design], rng: np.random.Generator
+    ) -> npt.NDArray[np.float64]:
+        from graphbo.acquisition.expected_improvement import score
+
+        waiting: torch.Tensor | None = self.surrogate.rows(pending) if pending else None
+        rows = self.surrogate.rows(pool)
+        values: npt.NDArray[np.float64] = score(
+            self.surrogate.models, rows, self.acquisition, waiting
+        ).numpy()
+        return values
+
+
+def _last_refit(n: int) -> int:
+    """Return the number of observations at which the hyperparameters in use at n were fitted.
+
+    Each fit serves until the observations have grown by a tenth.
+    """
+    fitted = min(n, 20)
+    while fitted + max(fitted // 10, 1) <= n:
+        fitted += max(fitted // 10, 1)
+    return fitted

@@ -1,0 +1,238 @@
+"""A problem from a declarative TOML file."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import importlib.util
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from graphbo.architecture import Architecture
+from graphbo.errors import InputError, MissingExtraError
+from graphbo.evaluators.base import FunctionEvaluator
+from graphbo.problems.base import Problem
+from graphbo.problems.frame import problem_from_frame
+from graphbo.problems.npz import NpzFile
+from graphbo.spaces.base import SearchSpace
+from graphbo.spaces.declarative import check_keys, space_from_settings
+
+_KEYS = ("name", "description", "trials", "space", "evaluate")
+_TABLE_KEYS = ("table", "architecture", "objective", "test", "cost")
+_FUNCTION_KEYS = ("function", "objective")
+
+
+def load_problem_file(path: str | Path) -> Problem:
+    """Load a problem from a TOML file.
+
+    With a function to be minimised::
+
+        trials = 50                       # optional, as are name and description
+
+        [space]                           # optional with a table
+        type = "cell"                     # or "chain", "nasbench101", "nasbench201"
+        nodes = 4
+        operations = ["conv3x3", "skip"]
+        on = "edges"
+
+        [evaluate]
+        function = "train:evaluate"       # evaluate(architecture) -> number, to be minimised
+
+    or, with a table in place of a function::
+
+        [evaluate]
+        table = "results.csv"             # beside this file; or .npz, or .parquet
+        architecture = "architecture"     # the columns
+        objective = "error"
+        test = "test_error"               # optional
+        cost = "seconds"                  # optional
+
+    A function is the user's own code and is run: its module is imported when the problem is
+    loaded, from the folder of the file or from wherever Python finds it. The keys of ``[space]``
+    are the arguments of the class (`CellSpace`, `ChainSpace`, ...). What the columns hold is said
+    in `problem_from_frame`.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: If something in the file cannot be used; the message names file and key.
+        MissingExtraError: If a parquet file is given and pyarrow is not installed.
+    """
+    path = Path(path)
+    settings = _read(path)
+    check_keys(settings, _KEYS, str(path))
+    name = _text(settings, "name", str(path), default=path.stem)
+    description = _text(settings, "description", str(path), default=f"the problem of {path.name}")
+    trials = settings.get("trials", 100)
+    if type(trials) is not int or trials < 1:
+        raise InputError(f"{path}: trials must be a whole number of at least 1; got {trials!r}")
+    space = None
+    if "space" in settings:
+        space_settings = _section(settings, "space", path)
+        space = space_from_settings(space_settings, where=f"{path}, [space]")
+    evaluate = _section(settings, "evaluate", path)
+    where = f"{path}, [evaluate]"
+    if ("table" in evaluate) == ("function" in evaluate):
+        raise InputError(f"{where}: give either a table or a function")
+    if "table" in evaluate:
+        check_keys(evaluate, _TABLE_KEYS, where)
+        return _table_problem(evaluate, where, path, space, name, description, trials)
+    check_keys(evaluate, _FUNCTION_KEYS, where)
+    if space is None:
+        raise InputError(f"{path}: a function needs a section [space] to be searched")
+    objective = _text(evaluate, "objective", where, default="objective")
+    function = UserFunction(str(path.parent.resolve()), _text(evaluate, "function", where))
+    try:
+        function.load()
+    except InputError as error:
+        raise InputError(f"{where}: function: {error}") from error
+    evaluator = FunctionEvaluator(function, objective)
+    return Problem(name, space, evaluator, description, objective=objective, trials=trials)
+
+
+@dataclass(frozen=True)
+class UserFunction:
+    """A function that is named by its module; it pickles, as its module is imported again.
+
+    Attributes:
+        folder: Where the module is looked for first.
+        target: Such as ``"train:evaluate"``.
+    """
+
+    folder: str
+    target: str
+
+    def __call__(self, architecture: Architecture) -> float:
+        """Call the function."""
+        return float(self.load()(architecture))
+
+    def load(self) -> Any:
+        """Import the module, which runs its code, and return the function.
+
+        Raises:
+            InputError: If there is no such function, or its module cannot be imported.
+        """
+        return _load_function(self.folder, self.target)
+
+
+@lru_cache
+def _load_function(folder: str, target: str) -> Any:
+    module_name, colon, function_name = target.partition(":")
+    if not (module_name and colon and function_name):
+        raise InputError(f"{target!r} must look like 'module:function'")
+    if folder not in sys.path:  # what the module imports may lie beside it, too
+        sys.path.insert(0, folder)
+    beside = Path(folder, *module_name.split(".")).with_suffix(".py")
+    try:
+        if beside.is_file():
+            module = _module_from(beside, module_name)
+        else:
+            module = importlib.import_module(module_name)
+    except Exception as error:
+        raise InputError(
+            f"the module {module_name!r} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise InputError(f"the module {module_name!r} has no function {function_name!r}")
+    return function
+
+
+def _module_from(file: Path, name: str) -> ModuleType:
+    """Import a file, even if another module of that name has been imported from elsewhere."""
+    loaded = sys.modules.get(name)
+    if loaded is not None and loaded.__file__ == str(file):
+        return loaded
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _table_problem(
+    evaluate: Mapping[str, Any],
+    where: str,
+    path: Path,
+    space: SearchSpace | None,
+    name: str,
+    description: str,
+    trials: int,
+) -> Problem:
+    columns = {
+        key: _text(evaluate, key, where, default=default)
+        for key, default in (("architecture", "architecture"), ("objective", "error"))
+    } | {key: _text(evaluate, key, where) for key in ("test", "cost") if key in evaluate}
+    frame = _read_table(
+        path.parent / _text(evaluate, "table", where), list(columns.values()), where
+    )
+    try:
+        return problem_from_frame(
+            frame, space=space, name=name, description=description, trials=trials, **columns
+        )
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _read_table(path: Path, columns: list[str], where: str) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(f"{where}: there is no table {path}")
+    if path.suffix == ".csv":
+        return _read_csv(path, where)
+    if path.suffix == ".npz":
+        file = NpzFile(path)
+        return {name: file.array(name, (None,), "iufU") for name in columns if name in file}
+    if path.suffix == ".parquet":
+        try:
+            from pyarrow import ArrowException, parquet
+        except ImportError as error:
+            raise MissingExtraError("pyarrow", "tables") from error
+        try:
+            content: dict[str, Any] = parquet.read_table(path).to_pydict()
+        except (ArrowException, OSError) as error:
+            raise InputError(f"{where}: {path} cannot be read: {error}") from error
+        return content
+    raise InputError(f"{where}: a table is a .csv, .npz or .parquet file; got {path.name}")
+
+
+def _read_csv(path: Path, where: str) -> dict[str, Any]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file, strict=True)
+            lines = list(reader)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InputError(f"{where}: {path} cannot be read: {error}") from error
+    names = list(reader.fieldnames or [])
+    # An empty cell is a missing result.
+    return {name: [line[name] or "nan" for line in lines] for name in names}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no valid TOML file: {error}") from error
+
+
+def _section(settings: Mapping[str, Any], key: str, path: Path) -> dict[str, Any]:
+    section = settings.get(key)
+    if not isinstance(section, dict):
+        raise InputError(f"{path}: the section [{key}] is missing")
+    return section
+
+
+def _text(settings: Mapping[str, Any], key: str, where: str, default: str | None = None) -> str:
+    value = settings.get(key, default)
+    if not isinstance(value, str) or not value:
+        raise InputError(f"{where}: {key} must be a string; got {value!r}")
+    return value

@@ -1,0 +1,94 @@
+"""Reading ``.npz`` files that a user may have damaged or only half copied."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphbo.errors import InputError
+
+_DAMAGE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
+
+
+class NpzFile:
+    """The arrays of an ``.npz`` file, read as they are asked for and checked.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: If there is no such file, or it cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            # From memory, because np.load leaves the file open when it fails.
+            content = io.BytesIO(path.read_bytes())
+            self._arrays: Mapping[str, NDArray[Any]] = np.load(content, allow_pickle=False)
+        except FileNotFoundError as error:
+            raise InputError(f"there is no file {path}") from error
+        except _DAMAGE as error:
+            raise InputError(f"{path} is not a readable .npz file: {error}") from error
+        if not isinstance(self._arrays, Mapping):
+            raise InputError(f"{path} is not an .npz file, but a single array")
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the arrays."""
+        return list(self._arrays)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._arrays
+
+    def array(self, name: str, shape: tuple[int | None, ...], kinds: str = "iuf") -> NDArray[Any]:
+        """Read an array.
+
+        Args:
+            name: Its name.
+            shape: Its shape, None where any length will do.
+            kinds: The kinds of numbers or text that are allowed, as NumPy abbreviates them.
+
+        Raises:
+            InputError: If it is not there, damaged, or of another shape or kind.
+        """
+        if name not in self._arrays:
+            raise InputError(f"{self.path} has no array {name!r}")
+        try:
+            array = self._arrays[name]
+        except _DAMAGE as error:
+            raise InputError(f"{self.path}: the array {name!r} is damaged: {error}") from error
+        fits = len(array.shape) == len(shape) and all(
+            wanted in (None, length) for wanted, length in zip(shape, array.shape, strict=True)
+        )
+        if not fits:
+            wanted = " x ".join("any" if length is None else str(length) for length in shape)
+            raise InputError(
+                f"{self.path}: {name!r} must have the shape {wanted}; it has "
+                f"{' x '.join(map(str, array.shape))}"
+            )
+        if array.dtype.kind not in kinds:
+            raise InputError(f"{self.path}: {name!r} has entries of the wrong type {array.dtype}")
+        return array
+
+    def accuracies(self, name: str, shape: tuple[int | None, ...], largest: float) -> NDArray[Any]:
+        """Read accuracies from 0 to ``largest``, NaN where there is none, as float64.
+
+        Raises:
+            InputError: As `array` does, and if an accuracy is out of range.
+        """
+        values = self.array(name, shape).astype(float)
+        wrong = (values < 0) | (values > largest)  # False for NaN
+        if wrong.any():
+            raise InputError(
+                f"{self.path}: {name!r} holds {values[wrong][0]:g}, which is no accuracy from 0 "
+                f"to {largest:g}"
+            )
+        return values

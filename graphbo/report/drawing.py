@@ -1,0 +1,187 @@
+"""Drawings of architectures, from left to right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from graphbo.architecture import INPUT, OUTPUT, Architecture
+from graphbo.errors import MissingExtraError
+from graphbo.report.layout import Item, layered_layout
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Light tints of the colours of Okabe and Ito, which colour-blind readers tell apart.
+_TINTS = ("#9ecbe8", "#f5c26b", "#8fd6bd", "#e9b3d0", "#f2ea8a", "#eba27a", "#b9c4f0", "#d0d0d0")
+_GREY, _INK = "#e4e4e4", "#333333"
+# Inches, and points for the font.
+_FONT, _CHARACTER, _HEIGHT, _STATE, _GAP, _LANE, _MARGIN = 9.5, 0.083, 0.34, 0.2, 0.42, 0.5, 0.12
+
+
+def draw(
+    architecture: Architecture, ax: Axes | None = None, *, operations: Sequence[str] | None = None
+) -> Figure:
+    """Draw an architecture with its operations as coloured boxes.
+
+    Nodes stand in layers by the longest path from the input. An operation on an edge is a box on
+    the edge's line; a node that only sums is a dot.
+
+    Args:
+        architecture: What to draw.
+        ax: Where to draw; by default a new figure of fitting size. Nothing global of pyplot is
+            touched.
+        operations: All operations of the space, so that several drawings share their colours; by
+            default those of this architecture.
+
+    Returns:
+        The figure. ``draw(architecture).savefig("cell.png", dpi=150)`` writes it.
+
+    Raises:
+        MissingExtraError: If matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "plot") from error
+
+    items = layered_layout(architecture)
+    size = {item: _size(item.label) for item in items}
+    x = _columns(items, size)
+    y = {item: -item.lane * _LANE for item in items}
+    width = max(x[item] + size[item][0] / 2 for item in items) + _MARGIN
+    low = min(y[item] - size[item][1] / 2 for item in items) - _MARGIN
+    high = max(y[item] + size[item][1] / 2 for item in items) + _MARGIN
+    left = -_MARGIN
+    if ax is None:
+        figure = Figure(figsize=(width - left, high - low))
+        ax = figure.add_axes((0, 0, 1, 1))
+        scale = 1.0
+    else:
+        figure = ax.get_figure(root=True)  # type: ignore[assignment]
+        box = ax.get_window_extent()
+        inches = (box.width / figure.dpi, box.height / figure.dpi)
+        scale = min(inches[0] / (width - left), inches[1] / (high - low))
+    ax.set_xlim(left, width)
+    ax.set_ylim(low, high)
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+
+    colors = _colors(architecture, operations)
+    for item in items:
+        for target in item.targets:
+            _draw_line(ax, item, target, x, y, size, scale)
+    for item in items:
+        if not item.is_bend:
+            _draw_box(ax, item, x[item], y[item], size[item], colors, scale)
+    return figure
+
+
+def _size(label: str | None) -> tuple[float, float]:
+    if label is None:
+        return 0.0, 0.0
+    if label == "":
+        return _STATE, _STATE
+    return len(label) * _CHARACTER + 0.2, _HEIGHT
+
+
+def _columns(items: Sequence[Item], size: dict[Item, tuple[float, float]]) -> dict[Item, float]:
+    """Return the centre of each item's layer; a layer is as wide as its widest box."""
+    widths = [0.0] * (max(item.layer for item in items) + 1)
+    for item in items:
+        widths[item.layer] = max(widths[item.layer], size[item][0])
+    centers, right = [], 0.0
+    for width in widths:
+        centers.append(right + width / 2)
+        right += width + _GAP
+    return {item: centers[item.layer] for item in items}
+
+
+def _colors(architecture: Architecture, operations: Sequence[str] | None) -> dict[str, str]:
+    used = {*architecture.nodes, *(label for _, _, label in architecture.edges)}
+    names = list(operations or [])
+    names += sorted(used - {*names, INPUT, OUTPUT, ""})
+    return {name: _TINTS[i % len(_TINTS)] for i, name in enumerate(names)}
+
+
+def _draw_line(
+    ax: Axes,
+    source: Item,
+    target: Item,
+    x: dict[Item, float],
+    y: dict[Item, float],
+    size: dict[Item, tuple[float, float]],
+    scale: float,
+) -> None:
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path
+
+    start, end = x[source] + size[source][0] / 2, x[target] - size[target][0] / 2
+    # The line turns in the gap between the layers, and is level beside wider boxes of its own.
+    widths = {item.layer: 0.0 for item in (source, target)}
+    for item, (width, _) in size.items():
+        if item.layer in widths:
+            widths[item.layer] = max(widths[item.layer], width)
+    left = x[source] + widths[source.layer] / 2
+    right = x[target] - widths[target.layer] / 2
+    middle = (left + right) / 2
+    points = [(start, y[source]), (left, y[source])]
+    points += [(middle, y[source]), (middle, y[target]), (right, y[target]), (end, y[target])]
+    codes = [Path.MOVETO, Path.LINETO, Path.CURVE4, Path.CURVE4, Path.CURVE4, Path.LINETO]
+    if target.is_bend or end - right < 1e-9:
+        points, codes = points[:-1], codes[:-1]
+    arrow = "-" if target.is_bend or target.is_label else "-|>"
+    if target.is_bend:
+        points.append((x[target], y[target]))
+        codes.append(Path.LINETO)
+    ax.add_patch(
+        FancyArrowPatch(
+            path=Path(points, codes),
+            arrowstyle=arrow,
+            mutation_scale=11 * scale,
+            color=_INK,
+            linewidth=1.1 * scale,
+            shrinkA=0,
+            shrinkB=0,
+            joinstyle="round",
+            capstyle="round",
+            zorder=1,
+        )
+    )
+
+
+def _draw_box(
+    ax: Axes,
+    item: Item,
+    x: float,
+    y: float,
+    size: tuple[float, float],
+    colors: dict[str, str],
+    scale: float,
+) -> None:
+    from matplotlib.patches import Circle, FancyBboxPatch
+
+    label = item.label or ""
+    if not label:
+        ax.add_patch(
+            Circle((x, y), size[0] / 2, facecolor="white", edgecolor=_INK, linewidth=1.1 * scale)
+        )
+        ax.text(
+            x, y - 0.01, "+", ha="center", va="center", fontsize=_FONT * scale, color=_INK, zorder=3
+        )
+        return
+    width, height = size
+    ax.add_patch(
+        FancyBboxPatch(
+            (x - width / 2, y - height / 2),
+            width,
+            height,
+            boxstyle="round,pad=0,rounding_size=0.08",
+            facecolor=colors.get(label, _GREY),
+            edgecolor=_INK,
+            linewidth=(0.6 if item.is_label else 1.1) * scale,
+            zorder=2,
+        )
+    )
+    ax.text(x, y, label, ha="center", va="center", fontsize=_FONT * scale, color="black", zorder=3)

@@ -1,0 +1,183 @@
+"""Anytime curves: the best value found so far, or its regret, over the evaluations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from graphbo.errors import MissingExtraError
+from graphbo.report.bootstrap import Array, bootstrap_interval
+from graphbo.trial import Trial
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, the dark ones first; lines differ in their dashes too.
+_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+_DASHES = ("solid", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
+
+
+def incumbent_values(trials: Iterable[Trial], length: int | None = None) -> Array:
+    """Return the best value after each trial.
+
+    Args:
+        trials: In the order in which they finished; a failed one changes nothing.
+        length: If given, the curve is cut, or drawn out with its last value, to that length.
+
+    Returns:
+        One value for each trial; NaN before the first that completed.
+    """
+    values = [np.nan if trial.value is None else trial.value for trial in trials]
+    curve = np.fmin.accumulate(np.array(values, dtype=np.float64))
+    if length is None:
+        return curve
+    rest = np.full(max(length - len(curve), 0), curve[-1] if len(curve) else np.nan)
+    return np.concatenate([curve[:length], rest])
+
+
+def search_figure(
+    trials: Sequence[Trial], *, objective: str = "objective", optimum: float | None = None
+) -> Figure:
+    """Plot one search: every trial, and the incumbent.
+
+    Args:
+        trials: In the order in which they finished.
+        objective: The name of what was minimised; an error is in percent.
+        optimum: The lowest possible value; if given the plot shows the regret.
+
+    Returns:
+        The figure; pyplot is not touched.
+
+    Raises:
+        MissingExtraError: If matplotlib is not installed.
+    """
+    figure, ax = _figure()
+    offset = optimum or 0.0
+    numbers = np.arange(1, len(trials) + 1)
+    values = np.array([np.nan if t.value is None else t.value for t in trials], dtype=float)
+    curve = incumbent_values(trials)
+    name, unit = objective.replace("_", " "), _unit(objective)
+    known = np.isfinite(values)
+    if optimum is not None:
+        points, curve = _on_log_axis(ax, values - offset, curve - offset)
+        ax.set_ylabel(f"regret: {name} above the optimum{unit}")
+    else:
+        points = values
+        ax.set_ylabel(f"{name}{unit}")
+        if known.any() and points[known].min() > 0:
+            ax.set_yscale("log")
+            _plain_ticks(ax)
+    ax.plot(numbers, points, "o", markersize=3.5, color="#8c8c8c", markeredgewidth=0, label="trial")
+    ax.plot(numbers, curve, drawstyle="steps-post", color=_COLORS[0], linewidth=2, label="best")
+    if not known.all():
+        low = ax.get_ylim()[0]
+        failed = numbers[~known]
+        ax.set_ylim(bottom=low)
+        ax.plot(failed, 0 * failed + low, "x", color=_COLORS[1], label="failed", clip_on=False)
+    ax.set_xlabel("evaluations")
+    ax.legend(frameon=False)
+    return figure
+
+
+def anytime_figure(
+    curves: Mapping[str, npt.ArrayLike],
+    *,
+    title: str = "",
+    objective: str = "validation_error",
+    level: float = 0.95,
+) -> Figure:
+    """Plot the mean regret of several optimisers with bootstrap confidence bands.
+
+    Args:
+        curves: For each optimiser its regret, ``runs x evaluations``.
+        title: The title.
+        objective: The name of what was minimised; the regret of an error is in percentage points.
+        level: The confidence level of the bands.
+
+    Returns:
+        The figure; pyplot is not touched.
+
+    Raises:
+        MissingExtraError: If matplotlib is not installed.
+    """
+    figure, ax = _figure()
+    means = {name: np.asarray(curve, dtype=float).mean(axis=0) for name, curve in curves.items()}
+    drawn = dict(zip(means, _on_log_axis(ax, *means.values()), strict=True))
+    floor = ax.get_ylim()[0]
+    for i, (name, curve) in enumerate(curves.items()):
+        color = _COLORS[i % len(_COLORS)]
+        low, high = bootstrap_interval(curve, level=level)
+        evaluations = np.arange(1, len(low) + 1)
+        ax.plot(
+            evaluations,
+            drawn[name],
+            color=color,
+            linestyle=_DASHES[i % len(_DASHES)],
+            linewidth=2,
+            label=name,
+        )
+        ax.fill_between(
+            evaluations,
+            np.maximum(low, floor),
+            np.maximum(high, floor),
+            color=color,
+            alpha=0.16,
+            linewidth=0,
+        )
+    runs = min(len(np.asarray(curve)) for curve in curves.values())
+    ax.set_xlabel("evaluations")
+    unit = " (percentage points)" if _unit(objective) else ""
+    ax.set_ylabel(f"mean regret in {objective.replace('_', ' ')}{unit}")
+    ax.set_title(title)
+    ax.set_xlim(1, max(len(mean) for mean in means.values()))
+    ax.legend(frameon=False, title=f"{runs} runs, {level:.0%} bands", alignment="left")
+    return figure
+
+
+def _figure() -> tuple[Figure, Axes]:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "plot") from error
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    ax = figure.add_subplot()
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(alpha=0.25, linewidth=0.6)
+    return figure, ax
+
+
+def _on_log_axis(ax: Axes, *curves: Array) -> list[Array]:
+    """Make the axis logarithmic; a regret of nought is drawn at its bottom, labelled 0."""
+    together = np.concatenate(curves)
+    positive = together[np.isfinite(together) & (together > 1e-9)]
+    smallest = float(positive.min()) if len(positive) else 1e-2
+    largest = float(positive.max()) if len(positive) else 1.0
+    ax.set_yscale("log")
+    _plain_ticks(ax)
+    has_zero = bool((together <= 1e-9).any())
+    # The floor stays clear of the ticks 1, 2 and 5, so that its label does.
+    decade = 10.0 ** np.floor(np.log10(smallest))
+    tick = max(step * decade for step in (1, 2, 5) if step * decade <= smallest * (1 + 1e-9))
+    floor = tick / 1.6 if has_zero else smallest / 1.15
+    ax.set_ylim(floor, max(largest * 1.3, floor * 10))
+    if has_zero:
+        ax.text(
+            -0.012, 0.0, "0", transform=ax.transAxes, ha="right", va="center", fontsize="medium"
+        )
+    return [np.maximum(curve, floor) for curve in curves]
+
+
+def _plain_ticks(ax: Axes) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _unit(objective: str) -> str:
+    return " (%)" if objective.endswith("error") else ""

@@ -1,0 +1,167 @@
+"""The figures of a comparison: what each optimiser found, and how soon."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from graphbo.problems.base import Problem
+from graphbo.report.bootstrap import Array, bootstrap_interval
+from graphbo.report.regret import incumbent_values
+from graphbo.trial import Trial
+
+if TYPE_CHECKING:
+    from graphbo.study import Result
+
+POINTS = (25, 50, 100)
+_EXACT = 1e-9
+Runs: TypeAlias = "Mapping[str, Sequence[Result]]"
+
+
+def regret_curves(problem: Problem, runs: Runs, trials: int) -> dict[str, Array]:
+    """Return the regret of each optimiser's runs after each evaluation.
+
+    Args:
+        problem: The problem; without a known optimum the best of all runs takes its place.
+        runs: For each optimiser the result for each seed.
+        trials: The number of evaluations; the curve of a run that exhausted the space earlier is
+            drawn out.
+
+    Returns:
+        For each optimiser ``seeds x trials``, in the unit of the objective; NaN before the first
+        completed trial.
+    """
+    curves = {
+        name: np.stack([incumbent_values(result.trials, trials) for result in results])
+        for name, results in runs.items()
+    }
+    optimum = problem.optimum
+    if optimum is None:
+        finals = np.concatenate([curve[:, -1] for curve in curves.values()])
+        optimum = float(np.fmin.reduce(finals))
+    return {name: curve - optimum for name, curve in curves.items()}
+
+
+def summarize(problem: Problem, runs: Runs, trials: int) -> dict[str, Any]:
+    """Sum up a comparison.
+
+    Args:
+        problem: The problem, with its optimum where that is known.
+        runs: For each optimiser the result for each seed, in one order of seeds.
+        trials: The budget of each run.
+
+    Returns:
+        What ``summary.json`` holds: `problem`, `trials`, `seeds`; under `optimizers` by name
+        `found_share`, `evaluations_to_optimum_mean` and `_median` (a run that did not find it
+        counts as its number of trials), the same for `top_permille`, `test_regret_mean` of the
+        final incumbents, `mean_regret` after 25, 50, 100 and all trials (percentage points), and
+        `optimizer_seconds_per_trial`; and under `paired` the mean difference in regret between the
+        first optimiser and each other one, with its bootstrap interval over seeds: negative where
+        the first is ahead. What cannot be known is None.
+    """
+    curves = regret_curves(problem, runs, trials)
+    points = sorted({*(point for point in POINTS if point <= trials), trials})
+    test_optimum = _test_optimum(problem, runs)
+    first = next(iter(runs))
+    return {
+        "problem": problem.name,
+        "trials": trials,
+        "seeds": len(runs[first]),
+        "optimizers": {
+            name: _optimizer(problem, results, curves[name], points, test_optimum)
+            for name, results in runs.items()
+        },
+        "paired": {
+            f"{first} - {name}": {
+                str(point): _difference(curves[first][:, point - 1] - curve[:, point - 1])
+                for point in points
+            }
+            for name, curve in curves.items()
+            if name != first
+        },
+    }
+
+
+def _optimizer(
+    problem: Problem,
+    results: Sequence[Result],
+    curves: Array,
+    points: Sequence[int],
+    test_optimum: float | None,
+) -> dict[str, Any]:
+    trials = curves.shape[1]
+    to_optimum = _evaluations_to(problem.optimum, results, trials)
+    to_permille = _evaluations_to(problem.top_permille, results, trials)
+    told = sum(len(result.trials) for result in results)
+    tests = [_test_error(result) for result in results]
+    tested = [error for error in tests if error is not None]
+    return {
+        "found_share": None if to_optimum is None else float(np.mean([f for f, _ in to_optimum])),
+        **_mean_and_median("evaluations_to_optimum", to_optimum),
+        **_mean_and_median("evaluations_to_top_permille", to_permille),
+        "test_regret_mean": (
+            float(np.mean(tested)) - test_optimum if tested and test_optimum is not None else None
+        ),
+        "mean_regret": {str(point): _finite(curves[:, point - 1].mean()) for point in points},
+        "optimizer_seconds_per_trial": sum(r.optimizer_seconds for r in results) / max(told, 1),
+    }
+
+
+def _evaluations_to(
+    target: float | None, results: Sequence[Result], trials: int
+) -> list[tuple[bool, int]] | None:
+    """Return for each run whether it reached the target, and after how many evaluations."""
+    if target is None:
+        return None
+    reached = []
+    for result in results:
+        hits = np.flatnonzero(incumbent_values(result.trials, trials) <= target + _EXACT)
+        reached.append((True, int(hits[0]) + 1) if len(hits) else (False, trials))
+    return reached
+
+
+def _mean_and_median(key: str, reached: list[tuple[bool, int]] | None) -> dict[str, float | None]:
+    if reached is None:
+        return {f"{key}_mean": None, f"{key}_median": None}
+    evaluations = [count for _, count in reached]
+    return {
+        f"{key}_mean": float(np.mean(evaluations)),
+        f"{key}_median": float(np.median(evaluations)),
+    }
+
+
+def _difference(differences: Array) -> dict[str, float | None]:
+    low, high = bootstrap_interval(differences)
+    return {"mean": _finite(differences.mean()), "low": _finite(low), "high": _finite(high)}
+
+
+def _test_error(result: Result) -> float | None:
+    """Return the test error of the final incumbent."""
+    if result.failed == len(result.trials):
+        return None
+    return _test_error_of(result.best)
+
+
+def _test_error_of(trial: Trial) -> float | None:
+    objectives = {} if trial.evaluation is None else trial.evaluation.objectives
+    return _finite(objectives.get("test_error", np.nan))
+
+
+def _test_optimum(problem: Problem, runs: Runs) -> float | None:
+    if problem.test_optimum is not None:
+        return problem.test_optimum
+    trials = (trial for results in runs.values() for result in results for trial in result.trials)
+    seen = [error for error in map(_test_error_of, trials) if error is not None]
+    return min(seen, default=None)
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def to_json(summary: Mapping[str, Any]) -> str:
+    """Return a summary as JSON text."""
+    return json.dumps(summary, indent=2, allow_nan=False) + "\n"

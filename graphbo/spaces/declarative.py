@@ -1,0 +1,82 @@
+"""Search spaces from the settings of a declarative file."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from graphbo.errors import InputError
+from graphbo.spaces.base import SearchSpace
+from graphbo.spaces.cell import CellSpace
+from graphbo.spaces.chain import ChainSpace
+from graphbo.spaces.nasbench101 import NASBench101Space
+from graphbo.spaces.nasbench201 import NASBench201Space
+
+SPACES: Mapping[str, Callable[..., SearchSpace]] = {
+    "cell": CellSpace,
+    "chain": ChainSpace,
+    "nasbench101": NASBench101Space,
+    "nasbench201": NASBench201Space,
+}
+_LISTS: Mapping[str, type] = {"operations": str, "pools": str, "widths": int}
+_NUMBERS = {"nodes", "max_edges", "max_depth", "max_vertices"}
+
+
+def space_from_settings(settings: Mapping[str, Any], *, where: str = "[space]") -> SearchSpace:
+    """Build a search space from settings, such as the ``[space]`` table of a TOML file.
+
+    Args:
+        settings: ``type`` is one of ``"cell"``, ``"chain"``, ``"nasbench101"`` and
+            ``"nasbench201"``; the others are the arguments of that space's class.
+        where: How error messages call the settings.
+
+    Raises:
+        InputError: If a setting is missing, unknown, or has a value that cannot be used.
+
+    Example:
+        >>> space_from_settings(
+        ...     {"type": "cell", "nodes": 4, "operations": ["conv3x3", "skip"], "on": "edges"}
+        ... )
+        CellSpace(4, ['conv3x3', 'skip'], on='edges')
+    """
+    kind = settings.get("type", "")
+    if not isinstance(kind, str) or kind not in SPACES:
+        given = f"= {kind!r} is unknown" if kind else "is missing"
+        raise InputError(f"{where}: type {given}; it is one of {list(SPACES)}")
+    arguments = {key: value for key, value in settings.items() if key != "type"}
+    parameters = inspect.signature(SPACES[kind]).parameters
+    check_keys(arguments, parameters, where)
+    for key, parameter in parameters.items():
+        if parameter.default is inspect.Parameter.empty and key not in arguments:
+            raise InputError(f"{where}: a space of type {kind!r} needs the key {key!r}")
+    for key, value in arguments.items():
+        _check_value(key, value, where)
+    try:
+        return SPACES[kind](**arguments)
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def check_keys(given: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Raise an `InputError` that names the first unknown key, and the nearest known one."""
+    names = list(known)
+    for key in given:
+        if key not in names:
+            close = difflib.get_close_matches(key, names, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"the keys are {names}"
+            raise InputError(f"{where}: unknown key {key!r}; {hint}")
+
+
+def _check_value(key: str, value: object, where: str) -> None:
+    if key in _LISTS:
+        kind = _LISTS[key]
+        if not isinstance(value, list) or not all(type(item) is kind for item in value):
+            wanted = "strings" if kind is str else "whole numbers"
+            raise InputError(f"{where}: {key} must be a list of {wanted}; got {value!r}")
+    elif key in _NUMBERS:
+        if type(value) is not int:
+            raise InputError(f"{where}: {key} must be a whole number; got {value!r}")
+    elif not isinstance(value, str):
+        raise InputError(f"{where}: {key} must be a string; got {value!r}")

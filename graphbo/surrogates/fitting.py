@@ -1,0 +1,100 @@
+"""Fitting hyperparameters by marginal likelihood, without detours for small data sets."""
+
+from __future__ import annotations
+
+import math
+from typing import TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from botorch.models import SingleTaskGP
+from gpytorch.means import Mean
+from gpytorch.models import ExactGP
+from linear_operator import to_dense
+from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+_SPAN = 6.0
+Model = TypeVar("Model", bound=SingleTaskGP)
+
+
+def log_posterior(model: SingleTaskGP) -> Tensor:
+    """Return the log marginal likelihood of an exact GP plus the log density of its priors.
+
+    It equals ``n`` times GPyTorch's ``ExactMarginalLogLikelihood``, and costs a fraction of it on
+    some hundred points, since it calls the kernel once and LAPACK directly.
+
+    Args:
+        model: A model with zero or constant mean and homoscedastic noise.
+    """
+    train: Tensor = model.train_inputs[0]
+    targets: Tensor = model.train_targets
+    n = len(train)
+    covariance = to_dense(model.covar_module.forward(train, train))
+    noise = model.likelihood.noise * torch.eye(n).to(train)
+    root, failed = torch.linalg.cholesky_ex(covariance + noise)
+    if failed:
+        return train.new_tensor(-math.inf)
+    mean = cast(Mean, model.mean_module)
+    residual = (targets - mean(train)).unsqueeze(-1)
+    scaled = torch.linalg.solve_triangular(root, residual, upper=False)
+    total: Tensor = -0.5 * scaled.square().sum() - root.diagonal().log().sum()
+    total = total - 0.5 * n * math.log(2 * math.pi)
+    for _, module, prior, closure, _ in cast(ExactGP, model).named_priors():
+        total = total + prior.log_prob(closure(module)).sum()
+    return total
+
+
+def fit(model: Model, max_evaluations: int = 60) -> Model:
+    """Maximise `log_posterior` over the model's hyperparameters by L-BFGS-B.
+
+    Raw hyperparameters stay within 6 of where they start. The model is changed in place, and left
+    in evaluation mode.
+
+    Args:
+        model: The model, at its starting point.
+        max_evaluations: The largest number of evaluations of the objective.
+    """
+    model.train()
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    start = _flat(parameters)
+
+    def objective(x: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        _assign(parameters, x)
+        value = -log_posterior(model)
+        if not torch.isfinite(value):
+            return 1e10, np.zeros_like(x)
+        gradients = torch.autograd.grad(value, parameters, allow_unused=True)
+        flat = [
+            torch.zeros_like(p) if g is None else g
+            for g, p in zip(gradients, parameters, strict=True)
+        ]
+        return value.item(), _flat(flat)
+
+    bounds = [(value - _SPAN, value + _SPAN) for value in start]
+    options = {"maxfun": max_evaluations}
+    # Threads that wait for each other take longer than these small matrices.
+    with threadpool_limits(1):
+        result = minimize(
+            objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options
+        )
+    _assign(parameters, result.x if np.isfinite(result.fun) else start)
+    model.eval()
+    return model
+
+
+def _flat(tensors: list[Tensor] | list[torch.nn.Parameter]) -> npt.NDArray[np.float64]:
+    parts = [t.detach().cpu().double().reshape(-1) for t in tensors]
+    result: npt.NDArray[np.float64] = torch.cat(parts).numpy().copy()
+    return result
+
+
+def _assign(parameters: list[torch.nn.Parameter], x: npt.NDArray[np.float64]) -> None:
+    values = torch.as_tensor(x)
+    with torch.no_grad():
+        for parameter in parameters:
+            n = parameter.numel()
+            parameter.copy_(values[:n].reshape(parameter.shape))
+            values = values[n:]

@@ -1,0 +1,129 @@
+"""Gaussian processes over the designs of a space."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from gpytorch.kernels import Kernel
+from torch import Tensor
+
+from graphbo.architecture import Architecture
+from graphbo.spaces.base import Design, Row, SearchSpace
+from graphbo.surrogates.defaults import KernelFactory, default_kernels
+from graphbo.surrogates.fitting import fit
+from graphbo.surrogates.graph_gp import GraphGP
+from graphbo.surrogates.transforms import NormalScores, Values
+
+
+class GraphSurrogate:
+    """Predicts the objective of designs from a few observed ones.
+
+    One Gaussian process for each kernel, each fitted by marginal likelihood to the normal scores of
+    the observed values; acquisition functions average over the processes.
+
+    Args:
+        space: The search space.
+        kernels: GPyTorch kernels on the space's rows, or factories that make them; by default what
+            `default_kernels` chooses.
+
+    Attributes:
+        models: The fitted processes, empty before `fit`.
+        transform: The transform of the observed values.
+    """
+
+    models: list[GraphGP]
+    transform: NormalScores
+
+    def __init__(
+        self, space: SearchSpace, kernels: Sequence[Kernel | KernelFactory] | None = None
+    ) -> None:
+        self.space = space
+        given = default_kernels(space) if kernels is None else kernels
+        self._factories = [_factory(kernel) for kernel in given]
+        self._rows: dict[Architecture, Row] = {}
+        self._last: tuple[Sequence[Design], Tensor] = (), torch.empty(0)
+        self.models = []
+
+    def rows(self, designs: Sequence[Design]) -> Tensor:
+        """Return the canonical rows of designs, `n x d` in float64."""
+        if designs and designs is self._last[0]:
+            return self._last[1]
+        for design in designs:
+            if design.architecture not in self._rows:
+                self._rows[design.architecture] = self.space.encode(design.architecture)
+        rows = [self._rows[design.architecture] for design in designs]
+        result = torch.tensor(rows, dtype=torch.float64)
+        if isinstance(designs, tuple):
+            self._last = designs, result  # an enumerated space is asked for again and again
+        return result
+
+    def fit(
+        self, designs: Sequence[Design], values: Sequence[float], fit_on: int | None = None
+    ) -> GraphSurrogate:
+        """Fit the hyperparameters, and condition on the observations.
+
+        Args:
+            designs: The ``n`` observed designs.
+            values: Their finite values; lower is better.
+            fit_on: Fit the hyperparameters on the first so many observations only; all of them
+                are conditioned on.
+
+        Returns:
+            The surrogate itself.
+
+        Raises:
+            ValueError: If there are no observations, or not as many values as designs.
+        """
+        if len(designs) != len(values):
+            raise ValueError(f"there are {len(designs)} designs but {len(values)} values")
+        n = len(designs) if fit_on is None else min(fit_on, len(designs))
+        early = NormalScores(values[:n])
+        self.transform = NormalScores(values)
+        rows = self.rows(designs)
+        self.models = []
+        for factory in self._factories:
+            kernel = factory([design.architecture for design in designs[:n]])
+            model = fit(GraphGP(rows[:n], _column(early), kernel))
+            if n < len(designs):
+                model.observe(rows, _column(self.transform))
+            self.models.append(model)
+        return self
+
+    def condition(self, designs: Sequence[Design], values: Sequence[float]) -> GraphSurrogate:
+        """Condition on other observations and keep the hyperparameters."""
+        self.transform = NormalScores(values)
+        rows, targets = self.rows(designs), _column(self.transform)
+        for model in self.models:
+            model.observe(rows, targets)
+        return self
+
+    def predict(self, designs: Sequence[Design]) -> tuple[Values, Values]:
+        """Predict normal scores, averaged over the models as a mixture.
+
+        Args:
+            designs: ``n`` designs.
+
+        Returns:
+            Means and standard deviations (``n`` each) on the scale of the scores;
+            ``transform.inverse`` gives the values at the means.
+        """
+        moments = [model.moments(self.rows(designs)) for model in self.models]
+        means = torch.stack([mean for mean, _ in moments])
+        variances = torch.stack([variance for _, variance in moments])
+        mean = means.mean(0)
+        variance = (variances + means.square()).mean(0) - mean.square()
+        deviation: Values = np.sqrt(variance.numpy())
+        return mean.numpy(), deviation
+
+
+def _factory(kernel: Kernel | KernelFactory) -> KernelFactory:
+    if not isinstance(kernel, Kernel):
+        return kernel
+    return lambda train: copy.deepcopy(kernel)
+
+
+def _column(transform: NormalScores) -> Tensor:
+    return torch.as_tensor(transform.scores).unsqueeze(-1)

@@ -1,0 +1,111 @@
+"""Squared exponentials with automatic relevance determination over a few explicit features."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from graphbo.architecture import Architecture
+from graphbo.kernels.base import LengthscaleKernel
+from graphbo.kernels.counts import hash_texts
+from graphbo.kernels.feature_maps import PathMap, operation_paths
+from graphbo.kernels.store import Decoder, FeatureStore
+
+
+class ARDKernel(LengthscaleKernel):
+    r"""A squared exponential with a length-scale for each feature of a row.
+
+    .. math:: k(x, x') = \exp\Bigl(-\frac{1}{2} \sum_j
+        \frac{(\phi_j(x) - \phi_j(x'))^2}{\ell_j^2}\Bigr)
+    """
+
+    @abstractmethod
+    def features(self, x: Tensor) -> Tensor:
+        """Return the features of rows: `... x n x d` to `... x n x num_lengthscales`."""
+
+    def forward(self, x1: Tensor, x2: Tensor, diag: bool = False, **params: Any) -> Tensor:
+        """Return the covariance, `... x n x m`, or `... x n` if ``diag``."""
+        z1 = self.features(x1) / self.lengthscale
+        z2 = z1 if x2 is x1 else self.features(x2) / self.lengthscale
+        if diag:
+            covariance: Tensor = (z1 - z2).square().sum(-1).mul(-0.5).exp()
+            return covariance
+        norms = z1.square().sum(-1).unsqueeze(-1) + z2.square().sum(-1).unsqueeze(-2)
+        covariance = (norms - 2 * z1 @ z2.mT).clamp_min(0).mul(-0.5).exp()
+        return covariance
+
+    def typical_lengthscale(self, x: Tensor) -> Tensor:
+        """Return length-scales at which the distances among some rows give the exponent -1/2.
+
+        Args:
+            x: `n x d`.
+
+        Returns:
+            `1 x num_lengthscales`.
+        """
+        variance = self.features(x).var(dim=-2, unbiased=False).sum().clamp_min(0.1)
+        lengthscale: Tensor = (2 * variance).sqrt()
+        return lengthscale.expand(1, self.num_lengthscales)
+
+
+class OneHotKernel(ARDKernel):
+    """Automatic relevance determination over the one-hot code of each column.
+
+    For spaces whose decisions stand at aligned positions of the network. Rows should be canonical
+    (`SearchSpace.encode`), so that what pruning removes reads as removed. An inactive decision
+    (-1) has no hot entry.
+
+    Args:
+        cardinalities: The number of choices of each of the d columns.
+        kwargs: What every GPyTorch kernel takes, ``lengthscale_prior`` among it.
+    """
+
+    def __init__(self, cardinalities: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(sum(cardinalities), **kwargs)
+        columns = [j for j, k in enumerate(cardinalities) for _ in range(k)]
+        choices = [choice for k in cardinalities for choice in range(k)]
+        self.register_buffer("columns", torch.tensor(columns))
+        self.register_buffer("choices", torch.tensor(choices))
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return the one-hot code, `... x n x sum(cardinalities)`."""
+        code: Tensor = (x[..., self.columns].round() == self.choices).to(x)
+        return code
+
+
+class PathKernel(ARDKernel):
+    """Automatic relevance determination over the counts of input-output paths.
+
+    Args:
+        decoder: From a row of integers to its architecture; picklable. Or a `FeatureStore` of
+            `PathMap`, to share features between kernels.
+        paths: The paths that count one by one, as `operation_paths` names them; all others are
+            counted together in a last feature.
+        kwargs: What every GPyTorch kernel takes, ``lengthscale_prior`` among it.
+    """
+
+    def __init__(
+        self, decoder: Decoder | FeatureStore, paths: Iterable[str], **kwargs: Any
+    ) -> None:
+        self.paths = tuple(sorted(set(paths)))
+        super().__init__(len(self.paths) + 1, **kwargs)
+        self.store = (
+            decoder if isinstance(decoder, FeatureStore) else FeatureStore(decoder, PathMap())
+        )
+        self._hashes = hash_texts(self.paths)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return how often each path occurs, and how often any other, `... x n x features`."""
+        counts = self.store.dense(x, self._hashes)
+        others = self.store.totals(x) - counts.sum(-1)
+        return torch.cat([counts, others.unsqueeze(-1)], dim=-1)
+
+
+def path_vocabulary(architectures: Iterable[Architecture]) -> list[str]:
+    """Return the distinct input-output paths of some architectures, sorted."""
+    graphs = (architecture.operations_on_nodes() for architecture in architectures)
+    return sorted({path for graph in graphs for path in operation_paths(graph)})

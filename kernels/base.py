@@ -1,0 +1,157 @@
+"""Kernels that are a simple function of the inner products of feature maps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gpytorch
+import torch
+from gpytorch.constraints import Interval, Positive
+from gpytorch.priors import Prior
+from torch import Tensor
+
+from graphbo.kernels.store import FeatureStore
+
+
+class LinearFeatureKernel(gpytorch.kernels.Kernel):
+    r"""A weighted sum of inner products, one weight for each block.
+
+    .. math:: k(x, x') = \sum_b w_b \langle \phi_b(x), \phi_b(x') \rangle
+
+    With ``normalize``, divided by the geometric mean of ``k(x, x)`` and ``k(x', x')``.
+
+    Args:
+        store: The features; in unary code, inner products become histogram intersections.
+        normalize: Whether the diagonal is scaled to one.
+        weight_prior: A prior over the weights.
+        weight_constraint: A constraint of the weights; positive by default.
+        kwargs: What every GPyTorch kernel takes.
+    """
+
+    def __init__(
+        self,
+        store: FeatureStore,
+        *,
+        normalize: bool = True,
+        weight_prior: Prior | None = None,
+        weight_constraint: Interval | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.store = store
+        self.normalize = normalize
+        raw = torch.zeros(*self.batch_shape, len(store.feature_map.blocks))
+        self.register_parameter("raw_weights", torch.nn.Parameter(raw))
+        self.register_constraint("raw_weights", weight_constraint or Positive())
+        if weight_prior is not None:
+            self.register_prior("weight_prior", weight_prior, _get_weights, _set_weights)
+
+    @property
+    def weights(self) -> Tensor:
+        """The weight of each block (`... x blocks`)."""
+        weights: Tensor = self.raw_weights_constraint.transform(self.raw_weights)
+        return weights
+
+    @weights.setter
+    def weights(self, value: Tensor | float) -> None:
+        value = torch.as_tensor(value).to(self.raw_weights).expand_as(self.raw_weights)
+        self.initialize(raw_weights=self.raw_weights_constraint.inverse_transform(value))
+
+    def forward(self, x1: Tensor, x2: Tensor, diag: bool = False, **params: Any) -> Tensor:
+        """Return the covariance, `... x n x m`, or `... x n` if ``diag``."""
+        products = self.store.paired_inner_products if diag else self.store.inner_products
+        covariance = weighted_sum(self.weights, products(x1, x2), 1 if diag else 2)
+        if not self.normalize:
+            return covariance
+        scale1 = (
+            weighted_sum(self.weights, self.store.squared_norms(x1), 1).clamp_min(1e-12).rsqrt()
+        )
+        scale2 = (
+            weighted_sum(self.weights, self.store.squared_norms(x2), 1).clamp_min(1e-12).rsqrt()
+        )
+        if diag:
+            return covariance * scale1 * scale2
+        return covariance * scale1.unsqueeze(-1) * scale2.unsqueeze(-2)
+
+
+class LengthscaleKernel(gpytorch.kernels.Kernel):
+    """A kernel with as many length-scales as it has blocks or features.
+
+    Args:
+        num_lengthscales: The number of length-scales.
+        kwargs: What every GPyTorch kernel takes, ``lengthscale_prior`` among it.
+    """
+
+    has_lengthscale = True
+
+    def __init__(self, num_lengthscales: int, **kwargs: Any) -> None:
+        super().__init__(ard_num_dims=num_lengthscales, **kwargs)
+        # GPyTorch would take the number for the width of a row.
+        self.ard_num_dims = None
+        self.num_lengthscales = num_lengthscales
+
+
+class RBFFeatureKernel(LengthscaleKernel):
+    r"""A squared exponential of the distance between features, a length-scale for each block.
+
+    .. math:: k(x, x') = \exp\Bigl(-\frac{1}{2} \sum_b
+        \frac{\lVert \phi_b(x) - \phi_b(x') \rVert^2}{\ell_b^2}\Bigr)
+
+    Args:
+        store: The features; in unary code, squared distances become absolute differences.
+        kwargs: What every GPyTorch kernel takes, ``lengthscale_prior`` among it.
+    """
+
+    def __init__(self, store: FeatureStore, **kwargs: Any) -> None:
+        super().__init__(len(store.feature_map.blocks), **kwargs)
+        self.store = store
+
+    def forward(self, x1: Tensor, x2: Tensor, diag: bool = False, **params: Any) -> Tensor:
+        """Return the covariance, `... x n x m`, or `... x n` if ``diag``."""
+        weights, trailing = self.lengthscale.squeeze(-2).pow(-2), 1 if diag else 2
+        products = self.store.paired_inner_products if diag else self.store.inner_products
+        norms1 = weighted_sum(weights, self.store.squared_norms(x1), 1)
+        norms2 = weighted_sum(weights, self.store.squared_norms(x2), 1)
+        if not diag:
+            norms1, norms2 = norms1.unsqueeze(-1), norms2.unsqueeze(-2)
+        exponent = weighted_sum(weights, products(x1, x2), trailing) - 0.5 * (norms1 + norms2)
+        return exponent.clamp_max(0).exp()
+
+    def typical_lengthscale(self, x: Tensor) -> Tensor:
+        """Return length-scales at which the distances among some rows give the exponent -1/2.
+
+        Args:
+            x: `n x d`.
+
+        Returns:
+            `1 x blocks`.
+        """
+        norms, products = self.store.squared_norms(x), self.store.inner_products(x, x)
+        mean = (2 * norms.mean(-1) - 2 * products.mean(dim=(-2, -1))).clamp_min(0.1)
+        return (mean * len(mean)).sqrt().unsqueeze(0)
+
+
+def _get_weights(kernel: LinearFeatureKernel) -> Tensor:
+    return kernel.weights
+
+
+def _set_weights(kernel: LinearFeatureKernel, value: Tensor) -> None:
+    kernel.weights = value
+
+
+def weighted_sum(weights: Tensor, blocks: Tensor, trailing: int) -> Tensor:
+    """Sum blocks with weights that may have a batch shape.
+
+    Args:
+        weights: `... x blocks`.
+        blocks: `blocks x ... x n x m`, or `blocks x ... x n`.
+        trailing: The number of dimensions after the batch shape, 2 or 1.
+
+    Returns:
+        `... x n x m`, or `... x n`.
+    """
+    if weights.dim() == 1:
+        total: Tensor = torch.tensordot(weights, blocks, dims=1)
+        return total
+    shape = (*weights.shape[:-1], *[1] * trailing, weights.shape[-1])
+    return (weights.reshape(shape) * blocks.movedim(0, -1)).sum(-1)

@@ -1,0 +1,281 @@
+"""Features of rows, computed once and looked up ever after."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+
+from graphbo.architecture import Architecture
+from graphbo.kernels.counts import Counts, Hashes, Indices
+from graphbo.kernels.feature_maps import FeatureMap
+
+Decoder = Callable[[tuple[int, ...]], Architecture]
+"""Turns a row of a point tensor into its architecture; it must be picklable."""
+
+Products = npt.NDArray[np.float64]
+
+_REMEMBERED = 8
+_PAIRS_AT_ONCE = 1 << 18
+_DENSE_ROWS = 256
+
+
+class FeatureStore:
+    """Sparse features of the rows seen so far, and inner products between them.
+
+    A pure cache: copies of a kernel share it, and a pickle leaves it behind.
+
+    Args:
+        decoder: From a row to its architecture.
+        feature_map: From architectures to blocks of counts.
+        unary: Whether counts are coded in unary; see `Counts.unary`.
+        max_rows: How many rows to keep before starting afresh.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        feature_map: FeatureMap,
+        *,
+        unary: bool = False,
+        max_rows: int = 200_000,
+    ) -> None:
+        self.decoder = decoder
+        self.feature_map = feature_map
+        self.unary = unary
+        self.max_rows = max_rows
+        self._reset()
+
+    def __deepcopy__(self, memo: dict[int, object]) -> FeatureStore:
+        return self
+
+    def __getstate__(self) -> dict[str, object]:
+        kept = ("decoder", "feature_map", "unary", "max_rows")
+        return {name: getattr(self, name) for name in kept}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._index: dict[bytes, int] = {}
+        self._counts: list[list[Counts]] = [[] for _ in self.feature_map.blocks]
+        self._matrices: list[sp.csr_matrix] = []
+        self._recent: list[tuple[Tensor, tuple[object, ...], Indices]] = []
+        self._norms = self._totals = np.zeros((len(self.feature_map.blocks), 0))
+        self._dense: dict[tuple[bytes, int], npt.NDArray[np.float64]] = {}
+        self._products: OrderedDict[tuple[bytes, int], tuple[Indices, Products]] = OrderedDict()
+
+    def inner_products(self, x1: Tensor, x2: Tensor) -> Tensor:
+        """Return the inner products of the features of two sets of rows.
+
+        Args:
+            x1: `... x n x d`.
+            x2: `... x m x d`, of the same batch shape.
+
+        Returns:
+            A `blocks x ... x n x m` tensor of x1's type on its device.
+        """
+        first, second = self._lookup(x1, x2)
+        if x1.dim() == 2:
+            return self._tensor(self._product(first, second), x1)
+        left, a = np.unique(first, return_inverse=True)
+        right, b = np.unique(second, return_inverse=True)
+        a, b = a.reshape(first.shape), b.reshape(second.shape)
+        if len(left) * len(right) <= 4 * first.size * second.shape[-1]:
+            product = self._product(left, right)
+            return self._tensor(product[:, a[..., :, None], b[..., None, :]], x1)
+        pairs = np.broadcast_arrays(first[..., :, None], second[..., None, :])
+        product = self._pairwise(pairs[0].ravel(), pairs[1].ravel())
+        return self._tensor(product.reshape(-1, *pairs[0].shape), x1)
+
+    def paired_inner_products(self, x1: Tensor, x2: Tensor) -> Tensor:
+        """Return the inner products of corresponding rows.
+
+        Args:
+            x1: `... x n x d`.
+            x2: `... x n x d`.
+
+        Returns:
+            A `blocks x ... x n` tensor of x1's type on its device.
+        """
+        first, second = self._lookup(x1, x2)
+        product = self._pairwise(first.ravel(), second.ravel())
+        return self._tensor(product.reshape(-1, *first.shape), x1)
+
+    def squared_norms(self, x: Tensor) -> Tensor:
+        """Return the squared norm of each row's features, as a `blocks x ... x n` tensor."""
+        (indices,) = self._lookup(x)
+        return self._tensor(self._norms[:, indices], x)
+
+    def dense(self, x: Tensor, columns: Hashes, block: int = 0) -> Tensor:
+        """Return some features of rows as a dense tensor.
+
+        Args:
+            x: `... x n x d`.
+            columns: The hashes of k features.
+            block: The block that they are in.
+
+        Returns:
+            A `... x n x k` tensor of x's type on its device.
+        """
+        (indices,) = self._lookup(x)
+        order = np.argsort(columns)
+        key = (columns.tobytes(), block)
+        if key not in self._dense:
+            matrix = self._counts[block][0].to_csr(columns[order]).toarray()
+            self._dense[key] = matrix[:, np.argsort(order)]
+        return self._tensor(self._dense[key][indices], x)
+
+    def totals(self, x: Tensor, block: int = 0) -> Tensor:
+        """Return the sum of each row's counts in a block, as a `... x n` tensor."""
+        (indices,) = self._lookup(x)
+        return self._tensor(self._totals[block][indices], x)
+
+    def _lookup(self, *tensors: Tensor) -> list[Indices]:
+        """Return the position of every row in the store, adding those that are new."""
+        keys: list[list[bytes]] = []
+        fresh: dict[bytes, tuple[int, ...]] = {}
+        known = [self._recall(tensor) for tensor in tensors]
+        for tensor, positions in zip(tensors, known, strict=True):
+            if positions is not None:
+                keys.append([])
+                continue
+            flat = tensor.detach().reshape(-1, tensor.shape[-1]).cpu().numpy()
+            rows = np.ascontiguousarray(np.rint(flat).astype(np.int64))
+            width = rows.dtype.itemsize * rows.shape[1]
+            data = rows.tobytes()
+            keys.append([data[i : i + width] for i in range(0, len(data), width)])
+            for i, key in enumerate(keys[-1]):
+                if key not in self._index and key not in fresh:
+                    fresh[key] = tuple(rows[i].tolist())
+        if fresh:
+            if len(self._index) + len(fresh) > self.max_rows and self._index:
+                self._reset()
+                return self._lookup(*tensors)
+            self._add(fresh)
+        result = []
+        for tensor, positions, part in zip(tensors, known, keys, strict=True):
+            if positions is None:
+                positions = np.array([self._index[key] for key in part], np.int64)
+                positions = positions.reshape(tensor.shape[:-1])
+                self._recent = [
+                    *self._recent[1 - _REMEMBERED :],
+                    (tensor, _name(tensor), positions),
+                ]
+            result.append(positions)
+        return result
+
+    def _recall(self, tensor: Tensor) -> Indices | None:
+        """Return the positions of rows that were looked up lately and have not changed."""
+        name = _name(tensor)
+        for other, known, positions in self._recent:
+            if known == name and _name(other) == name:
+                return positions
+        return None
+
+    def _add(self, fresh: dict[bytes, tuple[int, ...]]) -> None:
+        counts = self.feature_map([self.decoder(row) for row in fresh.values()])
+        if self.unary:
+            counts = [block.unary() for block in counts]
+        for stored, block in zip(self._counts, counts, strict=True):
+            stored[:] = [Counts.concatenate([*stored, block])]
+        for key in fresh:
+            self._index[key] = len(self._index)
+        self._matrices = [stored[0].to_csr(np.unique(stored[0].columns)) for stored in self._counts]
+        self._norms = np.stack(
+            [np.asarray(m.multiply(m).sum(axis=1)).ravel() for m in self._matrices]
+        )
+        self._totals = np.stack([np.asarray(m.sum(axis=1)).ravel() for m in self._matrices])
+        self._products.clear()
+        self._dense.clear()
+
+    def _product(self, first: Indices, second: Indices) -> npt.NDArray[np.float64]:
+        """All inner products between two lists of positions.
+
+        The latest are remembered, and extended where the first list has only grown at its end, as
+        the training rows of a search do.
+        """
+        key = (second.tobytes(), int(first[0]) if len(first) else -1)
+        known, result = self._products.pop(key, (first[:0], None))
+        n = min(len(known), len(first))
+        if result is None or not np.array_equal(known[:n], first[:n]):
+            result = np.empty((len(self._matrices), 0, len(second)))
+        new = first[result.shape[1] :]
+        if len(new):
+            added = [_dense_product(m[new], m[second]) for m in self._matrices]
+            result = np.concatenate([result, np.stack(added)], axis=1)
+        self._products[key] = first, result[:, : len(first)]
+        if len(self._products) > _REMEMBERED:
+            self._products.popitem(last=False)
+        return result[:, : len(first)]
+
+    def _pairwise(self, first: Indices, second: Indices) -> npt.NDArray[np.float64]:
+        """The inner products of corresponding positions, a bounded number at once."""
+        parts = []
+        for start in range(0, len(first), _PAIRS_AT_ONCE):
+            a, b = first[start : start + _PAIRS_AT_ONCE], second[start : start + _PAIRS_AT_ONCE]
+            parts.append(
+                [np.asarray(m[a].multiply(m[b]).sum(axis=1)).ravel() for m in self._matrices]
+            )
+        return np.concatenate(parts, axis=1) if parts else np.zeros((len(self._matrices), 0))
+
+    @staticmethod
+    def _tensor(values: npt.NDArray[np.float64], like: Tensor) -> Tensor:
+        return torch.as_tensor(values).to(dtype=like.dtype, device=like.device)
+
+
+def _name(tensor: Tensor) -> tuple[object, ...]:
+    """What identifies the content of a tensor while it is kept alive."""
+    return tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype, tensor._version
+
+
+def _dense_product(a: sp.csr_matrix, b: sp.csr_matrix) -> npt.NDArray[np.float64]:
+    """Return ``a @ b.T``; the shorter factor is made dense, some rows at once."""
+    if a.shape[0] > b.shape[0]:
+        return _dense_product(b, a).T
+    result = np.empty((a.shape[0], b.shape[0]))
+    for start in range(0, a.shape[0], _DENSE_ROWS):
+        rows = slice(start, start + _DENSE_ROWS)
+        part = a[rows]
+        # Only the columns that the part uses; the others contribute nothing.
+        used, position = np.unique(part.indices, return_inverse=True)
+        dense = np.zeros((len(used), part.shape[0]))
+        owner = np.repeat(np.arange(part.shape[0]), np.diff(part.indptr))
+        dense[position, owner] = part.data
+        place = np.full(a.shape[1], -1)
+        place[used] = np.arange(len(used))
+        kept = place[b.indices]
+        mask = kept >= 0
+        indptr = np.concatenate([[0], np.cumsum(mask)])[b.indptr]
+        small = sp.csr_matrix((b.data[mask], kept[mask], indptr), (b.shape[0], len(used)))
+        result[rows] = (small @ dense).T
+    return result
+
+
+class ListDecoder:
+    """Decodes rows ``(i,)`` into the i-th of some architectures.
+
+    Args:
+        architectures: Architectures or networkx graphs with the node attribute ``label``.
+    """
+
+    def __init__(self, architectures: Sequence[object]) -> None:
+        self.architectures = [
+            graph if isinstance(graph, Architecture) else Architecture.from_networkx(graph)
+            for graph in architectures
+        ]
+
+    def __call__(self, row: tuple[int, ...]) -> Architecture:
+        """Return the architecture with the number in the row."""
+        return self.architectures[row[0]]
+
+    @property
+    def rows(self) -> Tensor:
+        """The `n x 1` float64 tensor of all rows."""
+        return torch.arange(len(self.architectures), dtype=torch.float64).unsqueeze(-1)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from graphbo.architecture import Architecture
+from graphbo.report.table import write_evaluations
+from graphbo.spaces import Design
+from graphbo.study import Result
+from graphbo.trial import Evaluation, Trial
+
+ARCHITECTURE = Architecture(["input", "output"], [(0, 1)])
+RUNS = {
+    "random": [
+        Result((
+            Trial(Design(ARCHITECTURE, ()), error="boom", number=0),
+            Trial(
+                Design(ARCHITECTURE, (), "initial"),
+                value=3.0,
+                number=1,
+                evaluation=Evaluation({"validation_error": 3.0, "test_error": 4.0}, cost=60.0),
+            ),
+        ), optimizer_seconds=5.0),
+    ]
+}  # fmt: skip
+
+
+def test_a_parquet_table_has_a_row_for_each_evaluation(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    path = write_evaluations(RUNS, tmp_path)
+    assert path.name == "evaluations.parquet"
+    failed, completed = pandas.read_parquet(path).to_dict("records")
+    assert failed["state"] == "failed"
+    assert completed == {
+        "optimizer": "random",
+        "seed": 0,
+        "trial": 1,
+        "architecture": ARCHITECTURE.to_string(),
+        "state": "completed",
+        "value": 3.0,
+        "cost": 60.0,
+        "origin": "initial",
+        "optimizer_seconds": 2.5,
+        "validation_error": 3.0,
+        "test_error": 4.0,
+    }
+
+
+def test_without_pandas_it_is_a_csv_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    path = write_evaluations(RUNS, tmp_path)
+    assert path.name == "evaluations.csv"
+    header, failed, completed = path.read_text().splitlines()
+    assert header.startswith("optimizer,seed,trial,architecture,state,value,cost")
+    assert header.endswith("validation_error,test_error")
+    assert "failed,,,,2.5,," in failed
+    assert completed.endswith("completed,3.0,60.0,initial,2.5,3.0,4.0")

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphbo.architecture import Architecture
+from graphbo.comparison import compare
+from graphbo.errors import InputError
+from graphbo.evaluators.base import FunctionEvaluator
+from graphbo.problems.base import Problem
+from graphbo.spaces import CellSpace
+from graphbo.study import Study
+from graphbo.trial import Trial
+
+SPACE = CellSpace(4, ["conv", "skip"], on="edges", name="test")
+# len is picklable wherever this test lives; the smallest cell has two nodes.
+PROBLEM = Problem(
+    "toy", SPACE, FunctionEvaluator(len, "validation_error"), optimum=2.0, top_permille=2.0
+)
+
+
+def run(folder: Path, **settings: Any) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"optimizers": ["local-search", "random"], "trials": 6, "seeds": 2}
+    return compare(PROBLEM, **arguments | settings, output=folder)
+
+
+def run_here(folder: Path, optimizer: str, seed: int, trials: int) -> list[Trial]:
+    """Make the study file of one run without a process of its own."""
+    path = folder / "runs" / f"{optimizer}-{seed:03d}.sqlite"
+    study = Study.of(PROBLEM, optimizer, seed=seed, storage=path)
+    study.run(trials=trials)
+    study.close()
+    return study.trials
+
+
+def test_a_comparison_writes_runs_table_plot_and_summary(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    before = os.environ.get("OMP_NUM_THREADS")
+    summary = run(tmp_path, progress=True)
+    assert os.environ.get("OMP_NUM_THREADS") == before
+    assert "24/24" in capsys.readouterr().err
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [
+        "local-search-000.sqlite",
+        "local-search-001.sqlite",
+        "random-000.sqlite",
+        "random-001.sqlite",
+    ]
+    assert json.loads((tmp_path / "summary.json").read_text()) == summary
+    assert (tmp_path / "anytime.png").stat().st_size > 1000
+    table = pandas.read_parquet(tmp_path / "evaluations.parquet")
+    assert list(table.columns[:3]) == ["optimizer", "seed", "trial"]
+    assert len(table) == 2 * 2 * 6
+    # Each run is that of a study of its own with that optimiser and seed.
+    for optimizer in ("local-search", "random"):
+        for seed in (0, 1):
+            expected = run_here(tmp_path / "alone", optimizer, seed, 6)
+            rows = table[(table["optimizer"] == optimizer) & (table["seed"] == seed)]
+            assert [Architecture.from_string(text) for text in rows["architecture"]] == [
+                trial.design.architecture for trial in expected
+            ]
+            assert list(rows["value"]) == [trial.value for trial in expected]
+
+
+def test_a_finished_comparison_is_not_run_again(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        run_here(tmp_path, "random", seed, 6)
+    times = modification_times(tmp_path)
+    summary = run(tmp_path, optimizers=["random"])
+    assert modification_times(tmp_path) == times
+    assert summary["trials"] == 6
+    # A shorter one counts the first trials only.
+    shorter = run(tmp_path, optimizers=["random"], trials=3, seeds=1)
+    assert modification_times(tmp_path) == times
+    assert (shorter["trials"], shorter["seeds"]) == (3, 1)
+    assert list(shorter["optimizers"]["random"]["mean_regret"]) == ["3"]
+
+
+def test_a_longer_comparison_goes_on_from_what_is_stored(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    first = run_here(tmp_path, "random", 0, 4)
+    whole = run_here(tmp_path / "alone", "random", 0, 9)
+    run(tmp_path, optimizers=["random"], trials=9, seeds=1)
+    table = pandas.read_parquet(tmp_path / "evaluations.parquet")
+    found = [Architecture.from_string(text) for text in table["architecture"]]
+    assert found == [trial.design.architecture for trial in whole]
+    assert found[:4] == [trial.design.architecture for trial in first]
+
+
+def modification_times(folder: Path) -> list[int]:
+    return [path.stat().st_mtime_ns for path in sorted((folder / "runs").iterdir())]
+
+
+def test_another_comparison_in_the_folder_is_refused(tmp_path: Path) -> None:
+    run_here(tmp_path, "random", 0, 2)
+    other = Problem("other", SPACE, PROBLEM.evaluator)
+    with pytest.raises(InputError, match="its problem is toy, not other"):
+        compare(other, ["random"], trials=2, seeds=1, output=tmp_path)
+
+
+@pytest.mark.parametrize("setting", ["trials", "seeds", "jobs"])
+def test_a_comparison_of_nothing_is_refused(setting: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"{setting} must be at least 1; got 0"):
+        run(tmp_path / "out", **{setting: 0})
+    assert not (tmp_path / "out").exists()
+
+
+SCRIPT = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in some background jobs
+sys.path.insert(0, {folder!r})
+from slow_objective import objective
+from graphbo.comparison import compare
+from graphbo.evaluators.base import FunctionEvaluator
+from graphbo.problems.base import Problem
+from graphbo.spaces import CellSpace
+
+if __name__ == "__main__":
+    space = CellSpace(4, ["conv", "skip"], on="edges", name="test")
+    problem = Problem("toy", space, FunctionEvaluator(objective, "validation_error"))
+    compare(problem, ["random"], trials=20, seeds=2, output=sys.argv[1])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_comparison_leaves_no_process_behind_and_goes_on(
+    how: signal.Signals, tmp_path: Path
+) -> None:
+    (tmp_path / "slow_objective.py").write_text(
+        "import time\ndef objective(architecture):\n"
+        "    time.sleep(0.05)\n    return len(architecture)\n"
+    )
+    script, output = tmp_path / "script.py", tmp_path / "out"
+    script.write_text(SCRIPT.format(folder=str(tmp_path)))
+    command: Sequence[str] = [sys.executable, str(script), str(output)]
+    environment = os.environ | {"COMPARISON": str(script)}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    until(lambda: len(list(output.glob("runs/*.sqlite"))) == 2)
+    time.sleep(0.3)
+    process.send_signal(how)
+    assert process.wait(timeout=20) != 0
+    # The workers end too, or the runs would still be in use here.
+    until(lambda: not still_running(str(script)))
+    assert subprocess.run(command).returncode == 0
+    summary = json.loads((output / "summary.json").read_text())
+    assert (summary["trials"], summary["seeds"]) == (20, 2)
+
+
+def still_running(script: str) -> bool:
+    processes = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    for entry in processes:
+        try:
+            if script.encode() in (entry / "environ").read_bytes():
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def until(condition: Any, seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
