@@ -19,6 +19,7 @@ from graphbo.trial import Job
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cells", type=int, default=40, help="at least 4")
     parser.add_argument("--seeds", type=int, default=2, help="at least 2")

@@ -31,7 +31,12 @@ Data = Annotated[
     Path | None,
     typer.Option(help="Folder or file of the benchmark tables; by default that in GRAPHBO_DATA."),
 ]
-Output = Annotated[Path | None, typer.Option(help="Folder for the results; resumes what is there.")]
+Seconds = Annotated[float | None, typer.Option(help="Budget in seconds of (simulated) training.")]
+Epochs = Annotated[float | None, typer.Option(help="Budget in epochs of training.")]
+Output = Annotated[
+    Path | None,
+    typer.Option(help="Folder for the results, which resumes what is there; by default in runs/."),
+]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -74,12 +79,8 @@ def search(
     trials: Annotated[
         int | None, typer.Option(help="Budget in trials; by default that of the problem.")
     ] = None,
-    budget_seconds: Annotated[
-        float | None, typer.Option(help="Budget in seconds of (simulated) training.")
-    ] = None,
-    budget_epochs: Annotated[
-        float | None, typer.Option(help="Budget in epochs of training.")
-    ] = None,
+    budget_seconds: Seconds = None,
+    budget_epochs: Epochs = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same search.")] = 0,
     batch: Annotated[int, typer.Option(help="Architectures proposed at a time.")] = 1,
     data: Data = None,
@@ -87,7 +88,7 @@ def search(
 ) -> None:
     """Search for a good architecture, and print and draw the best.
 
-    Without --output nothing is written. With it, a search that was stopped goes on.
+    The same command goes on with a search that was stopped.
     """
     from graphbo.budget import Budget
     from graphbo.problems.registry import get_problem
@@ -98,22 +99,19 @@ def search(
     if trials is None and budget_seconds is None and budget_epochs is None:
         trials = task.trials
     Budget(trials, budget_seconds, budget_epochs)
-    path = None if output is None else output / "study.sqlite"
-    study = Study.of(task, optimizer, seed=seed, batch=batch, storage=path)
+    output = output or Path("runs", f"{task.name}-{optimizer}-{seed}")
+    study = Study.of(task, optimizer, seed=seed, batch=batch, storage=output / "study.sqlite")
     try:
         with search_progress(study, trials) as callback:
             result = study.run(trials, budget_seconds, budget_epochs, callback)
     except KeyboardInterrupt:
-        if output is None:
-            raise
         _write_pictures(task, study.result, output)
         raise
     finally:
         study.close()
     _print_result(task, result)
-    if output is not None:
-        _write_pictures(task, result, output)
-        print(f"\nWritten to {output}")
+    _write_pictures(task, result, output)
+    print(f"\nWritten to {output}")
 
 
 def _print_result(problem: Problem, result: Result) -> None:
@@ -156,7 +154,6 @@ def _write_pictures(problem: Problem, result: Result, folder: Path) -> None:
 @app.command()
 def compare(
     problem: Annotated[str, typer.Argument(help="A problem; see: graphbo list.")],
-    output: Annotated[Path, typer.Option(help="Folder for the results; resumes what is there.")],
     optimizers: Annotated[
         str, typer.Option(help="Names with commas between; the first is compared with the others.")
     ] = "graph-bo,random",
@@ -164,22 +161,29 @@ def compare(
         int | None, typer.Option(help="Budget of each run; by default that of the problem.")
     ] = None,
     seeds: Annotated[int, typer.Option(help="Runs of each optimiser.")] = 10,
+    budget_seconds: Seconds = None,
+    budget_epochs: Epochs = None,
     jobs: Annotated[int, typer.Option(help="Runs at once.")] = 2,
     data: Data = None,
+    output: Output = None,
 ) -> None:
     """Compare optimisers over several seeds: a table, an anytime plot and a summary."""
     names = [name.strip() for name in optimizers.split(",") if name.strip()]
     from graphbo.comparison import compare as run
     from graphbo.problems.registry import get_problem
 
-    if trials is None:
-        trials = get_problem(problem, data).trials
+    task = get_problem(problem, data)
+    if trials is None and budget_seconds is None and budget_epochs is None:
+        trials = task.trials
+    output = output or Path("runs", f"compare-{task.name}")
     summary = run(
         problem,
         names,
         trials=trials,
         seeds=seeds,
         output=output,
+        seconds=budget_seconds,
+        epochs=budget_epochs,
         jobs=jobs,
         data=data,
         progress=True,

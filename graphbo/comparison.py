@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from graphbo.budget import Budget
 from graphbo.errors import InputError, MissingExtraError
 from graphbo.optimizers import make_optimizer
 from graphbo.problems.base import Problem
@@ -27,9 +29,11 @@ def compare(
     problem: Problem | str,
     optimizers: Sequence[str],
     *,
-    trials: int,
+    trials: int | None = None,
     seeds: int,
     output: str | Path,
+    seconds: float | None = None,
+    epochs: float | None = None,
     jobs: int = 2,
     data: str | Path | None = None,
     progress: bool = False,
@@ -44,9 +48,11 @@ def compare(
     Args:
         problem: The name of a problem, or a picklable one of your own.
         optimizers: Names of optimisers; the first is compared with each other one, in pairs.
-        trials: The budget of each run.
+        trials: The budget of each run in trials.
         seeds: The number of runs of each optimiser.
         output: The folder.
+        seconds: The budget of each run in seconds of (simulated) training.
+        epochs: The budget of each run in epochs of training.
         jobs: How many runs go at once, each in its own process with one thread.
         data: The folder or file of the tables; see `get_problem`.
         progress: Whether to show a progress bar.
@@ -57,7 +63,8 @@ def compare(
     Raises:
         InputError: If an argument cannot be used, or the folder holds another comparison.
     """
-    for name, count in (("trials", trials), ("seeds", seeds), ("jobs", jobs)):
+    budget = Budget(trials, seconds, epochs)
+    for name, count in (("seeds", seeds), ("jobs", jobs)):
         if count < 1:
             raise InputError(f"the number of {name} must be at least 1; got {count}")
     names = list(dict.fromkeys(optimizers))
@@ -80,15 +87,23 @@ def compare(
     for (name, seed), path in paths.items():
         if path.exists():
             results[name, seed] = _open(known, name, seed, path)
-    waiting = [run for run in paths if run not in results or len(results[run].trials) < trials]
-    done = sum(min(len(result.trials), trials) for result in results.values())
-    with _shown(
-        progress, f"{len(names)} optimisers x {seeds} seeds", len(paths) * trials, done
-    ) as bar:
-        _run_all(problem, data, waiting, paths, trials, jobs, bar)
+    limit = sys.maxsize if trials is None else trials
+    waiting = [
+        run
+        for run in paths
+        if run not in results or (len(results[run].trials) < limit and not results[run].exhausted)
+    ]
+    done = sum(min(len(result.trials), limit) for result in results.values())
+    total = None if trials is None else len(paths) * trials
+    with _shown(progress, f"{len(names)} optimisers x {seeds} seeds", total, done) as bar:
+        _run_all(problem, data, waiting, paths, budget, jobs, bar)
     for name, seed in waiting:
         results[name, seed] = _open(known, name, seed, paths[name, seed])
-    return _report(known, {n: [results[n, s] for s in range(seeds)] for n in names}, trials, folder)
+    # Runs with a budget of time differ in length; their curves are drawn out to the longest.
+    longest = trials or max(len(result.trials) for result in results.values())
+    return _report(
+        known, {n: [results[n, s] for s in range(seeds)] for n in names}, longest, folder
+    )
 
 
 def _report(
@@ -147,7 +162,7 @@ class _Bar:
 
 
 @contextmanager
-def _shown(shown: bool, description: str, total: int, done: int) -> Iterator[_Bar]:
+def _shown(shown: bool, description: str, total: int | None, done: int) -> Iterator[_Bar]:
     if not shown:
         yield _Bar()
         return
@@ -160,7 +175,7 @@ def _run_all(
     data: str | Path | None,
     waiting: Sequence[tuple[str, int]],
     paths: dict[tuple[str, int], Path],
-    trials: int,
+    budget: Budget,
     jobs: int,
     bar: _Bar,
 ) -> None:
@@ -173,7 +188,7 @@ def _run_all(
             min(jobs, len(waiting)), context, _start_worker, (problem, data, count, stop)
         )
         futures: set[Future[None]] = {
-            executor.submit(_run, name, seed, paths[name, seed], trials) for name, seed in waiting
+            executor.submit(_run, name, seed, paths[name, seed], budget) for name, seed in waiting
         }
     try:
         while futures:
@@ -224,7 +239,7 @@ class _StoppedError(Exception):
     """The parent asked for an end."""
 
 
-def _run(optimizer: str, seed: int, path: Path, trials: int) -> None:
+def _run(optimizer: str, seed: int, path: Path, budget: Budget) -> None:
     def callback(trial: Trial) -> None:
         with _worker["count"].get_lock():
             _worker["count"].value += 1
@@ -235,7 +250,7 @@ def _run(optimizer: str, seed: int, path: Path, trials: int) -> None:
         return
     study = Study.of(_worker["problem"], optimizer, seed=seed, storage=path)
     try:
-        study.run(trials=trials, callback=callback)
+        study.run(budget.trials, budget.seconds, budget.epochs, callback)
     except _StoppedError:
         return
     except MissingExtraError as error:  # which does not travel between processes

@@ -352,9 +352,7 @@ class Study:
             "objective": self.objective,
             "fidelity": json.dumps(self.fidelity, sort_keys=True),
             "optimizer": self.optimizer.name,
-            "settings": json.dumps(
-                getattr(self.optimizer, "settings", {}), sort_keys=True, default=repr
-            ),
+            "settings": json.dumps(self.optimizer.settings, sort_keys=True, default=repr),
             "seed": str(self.seed),
             "seed of the optimiser": str(self.optimizer.seed),
         }

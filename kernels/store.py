@@ -66,7 +66,7 @@ class FeatureStore:
         self._index: dict[bytes, int] = {}
         self._counts: list[list[Counts]] = [[] for _ in self.feature_map.blocks]
         self._matrices: list[sp.csr_matrix] = []
-        self._recent: list[tuple[Tensor, tuple[object, ...], Indices]] = []
+        self._recent: list[tuple[Tensor, Indices]] = []
         self._norms = self._totals = np.zeros((len(self.feature_map.blocks), 0))
         self._dense: dict[tuple[bytes, int], npt.NDArray[np.float64]] = {}
         self._products: OrderedDict[tuple[bytes, int], tuple[Indices, Products]] = OrderedDict()
@@ -76,13 +76,13 @@ class FeatureStore:
 
         Args:
             x1: `... x n x d`.
-            x2: `... x m x d`, of the same batch shape.
+            x2: `... x m x d`; the batch shapes are broadcast.
 
         Returns:
             A `blocks x ... x n x m` tensor of x1's type on its device.
         """
         first, second = self._lookup(x1, x2)
-        if x1.dim() == 2:
+        if first.ndim == second.ndim == 1:
             return self._tensor(self._product(first, second), x1)
         left, a = np.unique(first, return_inverse=True)
         right, b = np.unique(second, return_inverse=True)
@@ -104,7 +104,7 @@ class FeatureStore:
         Returns:
             A `blocks x ... x n` tensor of x1's type on its device.
         """
-        first, second = self._lookup(x1, x2)
+        first, second = np.broadcast_arrays(*self._lookup(x1, x2))
         product = self._pairwise(first.ravel(), second.ravel())
         return self._tensor(product.reshape(-1, *first.shape), x1)
 
@@ -164,18 +164,17 @@ class FeatureStore:
             if positions is None:
                 positions = np.array([self._index[key] for key in part], np.int64)
                 positions = positions.reshape(tensor.shape[:-1])
-                self._recent = [
-                    *self._recent[1 - _REMEMBERED :],
-                    (tensor, _name(tensor), positions),
-                ]
+                # A copy: the caller may change the tensor in place.
+                copy = tensor.detach().clone()
+                self._recent = [*self._recent[1 - _REMEMBERED :], (copy, positions)]
             result.append(positions)
         return result
 
     def _recall(self, tensor: Tensor) -> Indices | None:
-        """Return the positions of rows that were looked up lately and have not changed."""
-        name = _name(tensor)
-        for other, known, positions in self._recent:
-            if known == name and _name(other) == name:
+        """Return the positions of a tensor of rows that was looked up lately."""
+        for known, positions in self._recent:
+            alike = known.device == tensor.device and known.dtype == tensor.dtype
+            if alike and torch.equal(known, tensor):
                 return positions
         return None
 
@@ -228,11 +227,6 @@ class FeatureStore:
     @staticmethod
     def _tensor(values: npt.NDArray[np.float64], like: Tensor) -> Tensor:
         return torch.as_tensor(values).to(dtype=like.dtype, device=like.device)
-
-
-def _name(tensor: Tensor) -> tuple[object, ...]:
-    """What identifies the content of a tensor while it is kept alive."""
-    return tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype, tensor._version
 
 
 def _dense_product(a: sp.csr_matrix, b: sp.csr_matrix) -> npt.NDArray[np.float64]:

@@ -103,14 +103,15 @@ def test_search_prints_and_draws_the_best_and_goes_on(
     assert trials == (12,)
 
 
-def test_search_without_output_writes_nothing(
+def test_search_without_output_writes_into_runs(
     toy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
-    run("search", toy, "--optimizer", "random", "--trials", 3)
-    assert list(here.iterdir()) == []
+    run("search", toy, "--optimizer", "random", "--trials", 3, "--seed", 4)
+    assert [path.name for path in (here / "runs").iterdir()] == ["toy-random-4"]
+    assert (here / "runs" / "toy-random-4" / "study.sqlite").exists()
 
 
 def test_search_tells_of_failed_trials(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,7 +127,7 @@ def test_search_takes_a_budget_in_seconds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     slow = problem_file(tmp_path, "slow", "__import__('time').sleep(0.05)")
-    run("search", slow, "--optimizer", "random", "--budget-seconds", 0.2)
+    run("search", slow, "--optimizer", "random", "--budget-seconds", 0.2, "--output", tmp_path)
     assert "Best of 4 architectures" in capsys.readouterr().out
 
 
@@ -197,7 +198,7 @@ def test_compare_prints_a_table_and_writes_its_files(
     ("arguments", "message"),
     [
         (["--seeds", "0"], "seeds must be at least 1"),
-        (["--trials", "0"], "trials must be at least 1"),
+        (["--trials", "0"], "budget of trials must be greater than 0"),
         (["--jobs", "0"], "jobs must be at least 1"),
         (["--optimizers", "random,locl-search"], "local-search"),
         (["--optimizers", " , "], "at least one optimiser"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -11,6 +12,7 @@ from botorch.acquisition.analytic import LogExpectedImprovement
 from botorch.acquisition.logei import qLogExpectedImprovement, qLogNoisyExpectedImprovement
 from botorch.acquisition.objective import GenericMCObjective
 from botorch.sampling.normal import SobolQMCNormalSampler
+from linear_operator.utils.warnings import NumericalWarning
 from torch import Tensor
 
 from graphbo.surrogates.graph_gp import GraphGP
@@ -94,5 +96,8 @@ def _negative(samples: Tensor, X: Tensor | None = None) -> Tensor:
 @torch.no_grad()
 def _average(functions: Sequence[AcquisitionFunction], X: Tensor) -> Tensor:
     """Return the logarithm of the mean of the exponentials of the functions' values."""
-    values = torch.stack([function(X.unsqueeze(-2)) for function in functions])
+    with warnings.catch_warnings():
+        # A point and its twin among the pending ones have a singular covariance.
+        warnings.simplefilter("ignore", NumericalWarning)
+        values = torch.stack([function(X.unsqueeze(-2)) for function in functions])
     return values.logsumexp(0) - math.log(len(functions))

@@ -23,6 +23,7 @@ class Optimizer(ABC):
     Args:
         space: The search space.
         seed: The seed of all randomness.
+        settings: What else determines the proposals, as JSON values; a study records it.
 
     Attributes:
         told: The trials that it was told, in order, failed ones included.
@@ -32,9 +33,10 @@ class Optimizer(ABC):
     name: str
     """What the command line calls it."""
 
-    def __init__(self, space: SearchSpace, *, seed: int = 0) -> None:
+    def __init__(self, space: SearchSpace, *, seed: int = 0, **settings: object) -> None:
         self.space = space
         self.seed = seed
+        self.settings = settings
         self.told: list[Trial] = []
         self.pending: list[Design] = []
         self._seen: set[Architecture] = set()

@@ -37,7 +37,7 @@ class RegularizedEvolution(Optimizer):
             raise InputError(
                 f"the tournament has 1 to {population} members, as the population; got {sample}"
             )
-        super().__init__(space, seed=seed)
+        super().__init__(space, seed=seed, population=population, sample=sample)
         self.population = population
         self.sample = sample
 

@@ -32,10 +32,12 @@ class PoolSearch(Optimizer):
         initial: How many random designs come first.
     """
 
-    def __init__(self, space: SearchSpace, *, seed: int = 0, initial: int = 10) -> None:
+    def __init__(
+        self, space: SearchSpace, *, seed: int = 0, initial: int = 10, **settings: object
+    ) -> None:
         if initial < 1:
             raise InputError(f"at least 1 random design comes first; got initial={initial}")
-        super().__init__(space, seed=seed)
+        super().__init__(space, seed=seed, initial=initial, **settings)
         self.initial = initial
 
     def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
@@ -108,7 +110,7 @@ class GraphBO(PoolSearch):
         space: The search space.
         seed: The seed of all randomness.
         initial: How many random designs come first.
-        kernels: The kernels of the surrogate; see `GraphSurrogate`.
+        kernels: The kernels of the surrogate; see `GraphSurrogate`. A study records their names.
         acquisition: One of ``graphbo.acquisition.ACQUISITIONS``.
     """
 
@@ -123,7 +125,10 @@ class GraphBO(PoolSearch):
         kernels: Sequence[Kernel | KernelFactory] | None = None,
         acquisition: str = "logei",
     ) -> None:
-        super().__init__(space, seed=seed, initial=initial)
+        names = (
+            None if kernels is None else [getattr(k, "__name__", type(k).__name__) for k in kernels]
+        )
+        super().__init__(space, seed=seed, initial=initial, kernels=names, acquisition=acquisition)
         from graphbo.acquisition.expected_improvement import ACQUISITIONS
         from graphbo.surrogates import GraphSurrogate
 

@@ -99,6 +99,9 @@ def table_problem(
     values = values[np.isfinite(values)]
     if not len(values):
         raise InputError(f"the table of {name} has no finite {evaluator.objectives[0]}")
+    has_test = "test_error" in evaluator.objectives
+    tested = evaluator.values("test_error") if has_test else np.empty(0)
+    tested = tested[np.isfinite(tested)]
     return Problem(
         name,
         space,
@@ -106,6 +109,7 @@ def table_problem(
         description=description,
         objective=evaluator.objectives[0],
         optimum=float(values[0]),
+        test_optimum=float(tested.min()) if len(tested) else None,
         top_permille=float(values[max(1, round(0.001 * len(values))) - 1]),
         fidelity={"epochs": evaluator.epochs[-1]} if evaluator.epochs else {},
         trials=trials,

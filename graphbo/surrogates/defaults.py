@@ -41,21 +41,33 @@ def default_kernels(space: SearchSpace) -> list[KernelFactory]:
 
 def weisfeiler_lehman(space: SearchSpace, depth: int = 2) -> KernelFactory:
     """Return a squared exponential on unary-coded Weisfeiler-Lehman counts."""
-    store = FeatureStore(space.decode, WeisfeilerLehmanMap(depth), unary=True)
-    return lambda train: RBFFeatureKernel(store)
+    return _WeisfeilerLehman(FeatureStore(space.decode, WeisfeilerLehmanMap(depth), unary=True))
 
 
 def positions_and_paths(space: SearchSpace) -> KernelFactory:
     """Return a product of relevance determinations over positions and over paths."""
-    store = FeatureStore(space.decode, PathMap())
     cardinalities = [len(decision.choices) for decision in space.decisions]
-    paths: dict[Architecture, list[str]] = {}
+    return _PositionsAndPaths(FeatureStore(space.decode, PathMap()), cardinalities)
 
-    def make(train: Sequence[Architecture]) -> Kernel:
+
+# Classes, where functions would do but for pickling.
+class _WeisfeilerLehman:
+    def __init__(self, store: FeatureStore) -> None:
+        self.store = store
+
+    def __call__(self, train: Sequence[Architecture]) -> Kernel:
+        return RBFFeatureKernel(self.store)
+
+
+class _PositionsAndPaths:
+    def __init__(self, store: FeatureStore, cardinalities: Sequence[int]) -> None:
+        self.store = store
+        self.cardinalities = cardinalities
+        self.paths: dict[Architecture, list[str]] = {}
+
+    def __call__(self, train: Sequence[Architecture]) -> Kernel:
         for architecture in train:
-            if architecture not in paths:
-                paths[architecture] = path_vocabulary([architecture])
-        vocabulary = {path for architecture in train for path in paths[architecture]}
-        return ProductKernel(OneHotKernel(cardinalities), PathKernel(store, vocabulary))
-
-    return make
+            if architecture not in self.paths:
+                self.paths[architecture] = path_vocabulary([architecture])
+        vocabulary = {path for architecture in train for path in self.paths[architecture]}
+        return ProductKernel(OneHotKernel(self.cardinalities), PathKernel(self.store, vocabulary))

@@ -32,7 +32,10 @@ def log_posterior(model: SingleTaskGP) -> Tensor:
     train: Tensor = model.train_inputs[0]
     targets: Tensor = model.train_targets
     n = len(train)
-    covariance = to_dense(model.covar_module.forward(train, train))
+    kernel = model.covar_module
+    columns = kernel.active_dims  # which only the call that is skipped here would select
+    rows = train if columns is None else train.index_select(-1, columns)
+    covariance = to_dense(kernel.forward(rows, rows))
     noise = model.likelihood.noise * torch.eye(n).to(train)
     root, failed = torch.linalg.cholesky_ex(covariance + noise)
     if failed:

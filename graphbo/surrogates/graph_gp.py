@@ -29,8 +29,9 @@ class GraphGP(SingleTaskGP):
     """A Gaussian process with a structured kernel, for standardised targets.
 
     The prior mean is zero. Length-scales start at the typical distance between the training rows,
-    and have a log-normal prior with its mode there; the output scale and the noise have log-normal
-    priors with modes at 1 and 0.02. So a maximum a posteriori fit is safe from ten points on.
+    and have a log-normal prior with its mode there, unless the kernel brings its own; the output
+    scale and the noise have log-normal priors with modes at 1 and 0.02. So a maximum a posteriori
+    fit is safe from ten points on.
 
     `moments` gives marginal means and variances over large pools without the joint covariance, and
     `posterior` uses the same computation for batches of points (`b x q x d`), so that BoTorch's
@@ -96,7 +97,7 @@ class GraphGP(SingleTaskGP):
 
         Batches `b x q x d` take the path of `moments`, with the same result.
         """
-        plain = not args and not any(kwargs.values())
+        plain = not args and all(value is None or value is False for value in kwargs.values())
         if X.dim() != 3 or self.train_inputs[0].dim() != 2 or not plain or X.requires_grad:
             return super().posterior(X, *args, **kwargs)
         self.eval()
@@ -112,7 +113,7 @@ class GraphGP(SingleTaskGP):
         weights = torch.cholesky_solve(self.train_targets.unsqueeze(-1), root)
         means, covariances = [], []
         rows = max(_CHUNK // (len(train) * X.shape[-2]), 1)
-        for start in range(0, len(X), rows):
+        for start in range(0, max(len(X), 1), rows):
             part = X if rows >= len(X) else X[start : start + rows]
             b, q, d = part.shape
             cross = self.covar_module(train, part.reshape(b * q, d)).to_dense()
@@ -142,7 +143,21 @@ def _prepare(kernel: Kernel, train_X: Tensor) -> None:
             typical = module.typical_lengthscale(train_X) * factors.get(module, 1.0)
             module.register_constraint("raw_lengthscale", _positive())
             module.to(train_X).lengthscale = typical
-            module.register_prior("lengthscale_prior", _log_normal(typical, 1.0), "lengthscale")
+            if not hasattr(module, "lengthscale_prior"):
+                prior = _log_normal(typical, 1.0)
+                module.register_prior(
+                    "lengthscale_prior", prior, _get_lengthscale, _set_lengthscale
+                )
+
+
+# Named functions, since those that GPyTorch makes of a name cannot be pickled.
+def _get_lengthscale(kernel: Kernel) -> Tensor:
+    lengthscale: Tensor = kernel.lengthscale
+    return lengthscale
+
+
+def _set_lengthscale(kernel: Kernel, value: Tensor) -> None:
+    kernel.lengthscale = value
 
 
 def _positive() -> Positive:

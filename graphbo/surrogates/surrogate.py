@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -122,7 +123,11 @@ class GraphSurrogate:
 def _factory(kernel: Kernel | KernelFactory) -> KernelFactory:
     if not isinstance(kernel, Kernel):
         return kernel
-    return lambda train: copy.deepcopy(kernel)
+    return partial(_copied, kernel)
+
+
+def _copied(kernel: Kernel, train: Sequence[Architecture]) -> Kernel:
+    return copy.deepcopy(kernel)
 
 
 def _column(transform: NormalScores) -> Tensor:
