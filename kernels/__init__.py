@@ -6,7 +6,7 @@ A kernel sees rows of numbers. It is given a decoder that turns a row into its a
 
 from graphbo.kernels.ard import ARDKernel, OneHotKernel, PathKernel, path_vocabulary
 from graphbo.kernels.base import LengthscaleKernel, LinearFeatureKernel, RBFFeatureKernel
-from graphbo.kernels.counts import Counts
+from graphbo.kernels.counts import Counts, hash_texts
 from graphbo.kernels.feature_maps import (
     FeatureMap,
     PathMap,
@@ -33,6 +33,7 @@ __all__ = [
     "WLOptimalAssignmentKernel",
     "WLRBFKernel",
     "WeisfeilerLehmanMap",
+    "hash_texts",
     "operation_paths",
     "path_vocabulary",
 ]

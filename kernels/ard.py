@@ -29,8 +29,9 @@ class ARDKernel(LengthscaleKernel):
 
     def forward(self, x1: Tensor, x2: Tensor, diag: bool = False, **params: Any) -> Tensor:
         """Return the covariance, `... x n x m`, or `... x n` if ``diag``."""
-        z1 = self.features(x1) / self.lengthscale
-        z2 = z1 if x2 is x1 else self.features(x2) / self.lengthscale
+        lengthscale = self.lengthscale.to(x1)
+        z1 = self.features(x1) / lengthscale
+        z2 = z1 if x2 is x1 else self.features(x2) / lengthscale
         if diag:
             covariance: Tensor = (z1 - z2).square().sum(-1).mul(-0.5).exp()
             return covariance

@@ -150,6 +150,8 @@ def weighted_sum(weights: Tensor, blocks: Tensor, trailing: int) -> Tensor:
     Returns:
         `... x n x m`, or `... x n`.
     """
+    weights = weights.to(blocks)
+    weights = weights.to(blocks)  # a kernel in float32 serves rows in float64, as in GPyTorch
     if weights.dim() == 1:
         total: Tensor = torch.tensordot(weights, blocks, dims=1)
         return total

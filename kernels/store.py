@@ -64,8 +64,9 @@ class FeatureStore:
 
     def _reset(self) -> None:
         self._index: dict[bytes, int] = {}
-        self._counts: list[list[Counts]] = [[] for _ in self.feature_map.blocks]
-        self._matrices: list[sp.csr_matrix] = []
+        nothing = Counts.of(0, np.zeros(0, np.int64), np.zeros(0, np.uint64))
+        self._counts = [nothing for _ in self.feature_map.blocks]
+        self._matrices = [sp.csr_matrix((0, 0)) for _ in self.feature_map.blocks]
         self._recent: list[tuple[Tensor, Indices]] = []
         self._norms = self._totals = np.zeros((len(self.feature_map.blocks), 0))
         self._dense: dict[tuple[bytes, int], npt.NDArray[np.float64]] = {}
@@ -92,7 +93,7 @@ class FeatureStore:
             return self._tensor(product[:, a[..., :, None], b[..., None, :]], x1)
         pairs = np.broadcast_arrays(first[..., :, None], second[..., None, :])
         product = self._pairwise(pairs[0].ravel(), pairs[1].ravel())
-        return self._tensor(product.reshape(-1, *pairs[0].shape), x1)
+        return self._tensor(product.reshape(len(product), *pairs[0].shape), x1)
 
     def paired_inner_products(self, x1: Tensor, x2: Tensor) -> Tensor:
         """Return the inner products of corresponding rows.
@@ -106,7 +107,7 @@ class FeatureStore:
         """
         first, second = np.broadcast_arrays(*self._lookup(x1, x2))
         product = self._pairwise(first.ravel(), second.ravel())
-        return self._tensor(product.reshape(-1, *first.shape), x1)
+        return self._tensor(product.reshape(len(product), *first.shape), x1)
 
     def squared_norms(self, x: Tensor) -> Tensor:
         """Return the squared norm of each row's features, as a `blocks x ... x n` tensor."""
@@ -128,7 +129,7 @@ class FeatureStore:
         order = np.argsort(columns)
         key = (columns.tobytes(), block)
         if key not in self._dense:
-            matrix = self._counts[block][0].to_csr(columns[order]).toarray()
+            matrix = self._counts[block].to_csr(columns[order]).toarray()
             self._dense[key] = matrix[:, np.argsort(order)]
         return self._tensor(self._dense[key][indices], x)
 
@@ -182,11 +183,12 @@ class FeatureStore:
         counts = self.feature_map([self.decoder(row) for row in fresh.values()])
         if self.unary:
             counts = [block.unary() for block in counts]
-        for stored, block in zip(self._counts, counts, strict=True):
-            stored[:] = [Counts.concatenate([*stored, block])]
+        self._counts = [
+            Counts.concatenate(parts) for parts in zip(self._counts, counts, strict=True)
+        ]
         for key in fresh:
             self._index[key] = len(self._index)
-        self._matrices = [stored[0].to_csr(np.unique(stored[0].columns)) for stored in self._counts]
+        self._matrices = [stored.to_csr(np.unique(stored.columns)) for stored in self._counts]
         self._norms = np.stack(
             [np.asarray(m.multiply(m).sum(axis=1)).ravel() for m in self._matrices]
         )
