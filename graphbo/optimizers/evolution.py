@@ -19,7 +19,8 @@ class RegularizedEvolution(Optimizer):
     seen before are mutated further instead of being evaluated again.
 
     Reference: Real et al., "Regularized evolution for image classifier architecture search", AAAI
-    2019; the default sizes are those of White et al., "BANANAS", AAAI 2021.
+    2019. The default sizes are smaller than the paper's 100 and 25, and do better in budgets of a
+    hundred or two.
 
     Args:
         space: The search space.
@@ -31,7 +32,7 @@ class RegularizedEvolution(Optimizer):
     name = "regularized-evolution"
 
     def __init__(
-        self, space: SearchSpace, *, seed: int = 0, population: int = 30, sample: int = 10
+        self, space: SearchSpace, *, seed: int = 0, population: int = 20, sample: int = 10
     ) -> None:
         if not 1 <= sample <= population:
             raise InputError(
