@@ -68,7 +68,7 @@ def search_figure(
     else:
         points = values
         ax.set_ylabel(f"{name}{unit}")
-        if known.any() and points[known].min() > 0:
+        if known.any() and 0 < 10 * points[known].min() < points[known].max():
             ax.set_yscale("log")
             _plain_ticks(ax)
     ax.plot(numbers, points, "o", markersize=3.5, color="#8c8c8c", markeredgewidth=0, label="trial")

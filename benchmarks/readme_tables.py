@@ -1,0 +1,84 @@
+"""Store the summaries of comparisons, and write their tables into the README.
+
+    python benchmarks/readme_tables.py runs/cifar10 runs/cifar100 runs/compare-digits
+
+Copies each folder's ``summary.json`` to ``benchmarks/results/VERSION/PROBLEM.json``, and replaces
+what stands between the README's ``comparison`` and ``digits`` marks by tables of the stored
+summaries.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from graphbo import __version__
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / __version__
+
+
+def main() -> None:
+    """Copy the summaries and rewrite the README."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", nargs="*", type=Path, help="outputs of graphbo compare")
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for folder in parser.parse_args().folders:
+        text = (folder / "summary.json").read_text()
+        (RESULTS / f"{json.loads(text)['problem']}.json").write_text(text)
+    summaries = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    for mark, chosen in (
+        ("comparison", [s for s in summaries if s["problem"].startswith("nasbench")]),
+        ("digits", [s for s in summaries if s["problem"] == "digits"]),
+    ):
+        tables = "\n\n".join(table(summary) for summary in chosen)
+        text = re.sub(
+            rf"(<!-- {mark}:begin -->\n).*?(<!-- {mark}:end -->)",
+            lambda match, tables=tables: f"{match[1]}{tables}\n{match[2]}",
+            text,
+            flags=re.DOTALL,
+        )
+    readme.write_text(text)
+
+
+def table(summary: dict[str, Any]) -> str:
+    """Return the Markdown table of a summary, and the paired intervals below it."""
+    entries = summary["optimizers"]
+    points = list(next(iter(entries.values()))["mean_regret"])
+    known = any(entry["found_share"] is not None for entry in entries.values())
+    head = [f"`{summary['problem']}`", *(f"regret at {point}" for point in points)]
+    head += ["optimum found", "after, median (mean)", "test regret"] if known else []
+    rows = [head, ["---", *["---:"] * (len(head) - 1)]]
+    for name, entry in entries.items():
+        row = [name, *(f"{entry['mean_regret'][point]:.2f}" for point in points)]
+        if known:
+            median, mean = (entry[f"evaluations_to_optimum_{k}"] for k in ("median", "mean"))
+            row += [
+                f"{entry['found_share']:.0%}",
+                f"{median:.0f} ({mean:.1f})",
+                "-" if entry["test_regret_mean"] is None else f"{entry['test_regret_mean']:.2f}",
+            ]
+        rows.append(row)
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    first = next(iter(entries))
+    others = [
+        [f"{first} minus", *(f"at {point}" for point in points)],
+        ["---", *["---:"] * len(points)],
+    ]
+    for pair, differences in summary["paired"].items():
+        cells = [
+            f"{d['mean']:+.2f} [{d['low']:+.2f}, {d['high']:+.2f}]"
+            for d in (differences[point] for point in points)
+        ]
+        others.append([pair.removeprefix(f"{first} - "), *cells])
+    lines += ["", f"{summary['seeds']} seeds; paired differences of regret, 95 % intervals:", ""]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in others)])
+
+
+if __name__ == "__main__":
+    main()
