@@ -29,6 +29,8 @@ class ARDKernel(LengthscaleKernel):
 
     def forward(self, x1: Tensor, x2: Tensor, diag: bool = False, **params: Any) -> Tensor:
         """Return the covariance, `... x n x m`, or `... x n` if ``diag``."""
+        if diag and x1 is x2:
+            return self._unit_diagonal(x1)
         lengthscale = self.lengthscale.to(x1)
         z1 = self.features(x1) / lengthscale
         z2 = z1 if x2 is x1 else self.features(x2) / lengthscale

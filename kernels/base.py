@@ -90,6 +90,11 @@ class LengthscaleKernel(gpytorch.kernels.Kernel):
         self.ard_num_dims = None
         self.num_lengthscales = num_lengthscales
 
+    def _unit_diagonal(self, x: Tensor) -> Tensor:
+        """Return the covariance of each row with itself, `... x n`, for stationary kernels."""
+        ones: Tensor = x.new_ones(torch.broadcast_shapes((*self.batch_shape, 1), x.shape[:-1]))
+        return ones
+
 
 class RBFFeatureKernel(LengthscaleKernel):
     r"""A squared exponential of the distance between features, a length-scale for each block.
@@ -108,6 +113,8 @@ class RBFFeatureKernel(LengthscaleKernel):
 
     def forward(self, x1: Tensor, x2: Tensor, diag: bool = False, **params: Any) -> Tensor:
         """Return the covariance, `... x n x m`, or `... x n` if ``diag``."""
+        if diag and x1 is x2:
+            return self._unit_diagonal(x1)
         weights, trailing = self.lengthscale.squeeze(-2).pow(-2), 1 if diag else 2
         products = self.store.paired_inner_products if diag else self.store.inner_products
         norms1 = weighted_sum(weights, self.store.squared_norms(x1), 1)
