@@ -92,8 +92,7 @@ class LengthscaleKernel(gpytorch.kernels.Kernel):
 
     def _unit_diagonal(self, x: Tensor) -> Tensor:
         """Return the covariance of each row with itself, `... x n`, for stationary kernels."""
-        ones: Tensor = x.new_ones(torch.broadcast_shapes((*self.batch_shape, 1), x.shape[:-1]))
-        return ones
+        return x.new_ones(x.shape[:-1]) + x.new_zeros(*self.batch_shape, 1)
 
 
 class RBFFeatureKernel(LengthscaleKernel):

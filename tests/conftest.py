@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
+# A busy machine is no failure, and a failure must come again.
+settings.register_profile("graphbo", deadline=None, derandomize=True)
+settings.load_profile("graphbo")
 torch.set_num_threads(1)  # several threads in each of several workers slow each other down
 
 _BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
