@@ -18,8 +18,6 @@ from graphbo.kernels.feature_maps import FeatureMap
 Decoder = Callable[[tuple[int, ...]], Architecture]
 """Turns a row of a point tensor into its architecture; it must be picklable."""
 
-Products = npt.NDArray[np.float64]
-
 _REMEMBERED = 8
 _PAIRS_AT_ONCE = 1 << 18
 _DENSE_ROWS = 256
@@ -70,7 +68,7 @@ class FeatureStore:
         self._recent: list[tuple[Tensor, Indices]] = []
         self._norms = self._totals = np.zeros((len(self.feature_map.blocks), 0))
         self._dense: dict[tuple[bytes, int], npt.NDArray[np.float64]] = {}
-        self._products: OrderedDict[tuple[bytes, int], tuple[Indices, Products]] = OrderedDict()
+        self._products: OrderedDict[tuple[bytes, int], tuple[Indices, Tensor]] = OrderedDict()
 
     def inner_products(self, x1: Tensor, x2: Tensor) -> Tensor:
         """Return the inner products of the features of two sets of rows.
@@ -90,10 +88,11 @@ class FeatureStore:
         a, b = a.reshape(first.shape), b.reshape(second.shape)
         if len(left) * len(right) <= 4 * first.size * second.shape[-1]:
             product = self._product(left, right)
-            return self._tensor(product[:, a[..., :, None], b[..., None, :]], x1)
+            rows, columns = torch.from_numpy(a), torch.from_numpy(b)
+            return self._tensor(product[:, rows[..., :, None], columns[..., None, :]], x1)
         pairs = np.broadcast_arrays(first[..., :, None], second[..., None, :])
-        product = self._pairwise(pairs[0].ravel(), pairs[1].ravel())
-        return self._tensor(product.reshape(len(product), *pairs[0].shape), x1)
+        paired = self._pairwise(pairs[0].ravel(), pairs[1].ravel())
+        return self._tensor(paired.reshape(len(paired), *pairs[0].shape), x1)
 
     def paired_inner_products(self, x1: Tensor, x2: Tensor) -> Tensor:
         """Return the inner products of corresponding rows.
@@ -196,7 +195,7 @@ class FeatureStore:
         self._products.clear()
         self._dense.clear()
 
-    def _product(self, first: Indices, second: Indices) -> npt.NDArray[np.float64]:
+    def _product(self, first: Indices, second: Indices) -> Tensor:
         """All inner products between two lists of positions.
 
         The latest are remembered, and extended where the first list has only grown at its end, as
@@ -206,15 +205,16 @@ class FeatureStore:
         known, result = self._products.pop(key, (first[:0], None))
         n = min(len(known), len(first))
         if result is None or not np.array_equal(known[:n], first[:n]):
-            result = np.empty((len(self._matrices), 0, len(second)))
+            result = torch.empty(len(self._matrices), 0, len(second), dtype=torch.float64)
         new = first[result.shape[1] :]
         if len(new):
-            added = [_dense_product(m[new], m[second]) for m in self._matrices]
-            result = np.concatenate([result, np.stack(added)], axis=1)
+            added = [torch.from_numpy(_dense_product(m[new], m[second])) for m in self._matrices]
+            result = torch.cat([result, torch.stack(added)], dim=1)
         self._products[key] = first, result[:, : len(first)]
         if len(self._products) > _REMEMBERED:
             self._products.popitem(last=False)
-        return result[:, : len(first)]
+        # A part of a longer result would round differently in the last bit of what follows.
+        return result[:, : len(first)].contiguous()
 
     def _pairwise(self, first: Indices, second: Indices) -> npt.NDArray[np.float64]:
         """The inner products of corresponding positions, a bounded number at once."""
@@ -227,8 +227,10 @@ class FeatureStore:
         return np.concatenate(parts, axis=1) if parts else np.zeros((len(self._matrices), 0))
 
     @staticmethod
-    def _tensor(values: npt.NDArray[np.float64], like: Tensor) -> Tensor:
-        return torch.as_tensor(values).to(dtype=like.dtype, device=like.device)
+    def _tensor(values: npt.NDArray[np.float64] | Tensor, like: Tensor) -> Tensor:
+        # A copy of torch's own is aligned, so that equal calls round alike to the last bit.
+        copied = values if isinstance(values, Tensor) else torch.tensor(values)
+        return copied.to(dtype=like.dtype, device=like.device)
 
 
 def _dense_product(a: sp.csr_matrix, b: sp.csr_matrix) -> npt.NDArray[np.float64]:

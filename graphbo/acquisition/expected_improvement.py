@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from botorch.acquisition.acquisition import AcquisitionFunction
 from botorch.acquisition.analytic import LogExpectedImprovement
 from botorch.acquisition.logei import qLogExpectedImprovement, qLogNoisyExpectedImprovement
 from botorch.acquisition.objective import GenericMCObjective
+from botorch.acquisition.utils import prune_inferior_points
 from botorch.sampling.normal import SobolQMCNormalSampler
 from linear_operator.utils.warnings import NumericalWarning
 from torch import Tensor
 
+from graphbo.acquisition.pending import PendingLogEI
 from graphbo.surrogates.graph_gp import GraphGP
 
 ACQUISITIONS = ("logei", "qlogei", "qlognei")
 _SAMPLES = 128
+_PRUNING_SAMPLES = 2048
 _MAX_COVARIANCES = 4_000_000
 
 
@@ -27,11 +31,11 @@ def score(
 ) -> Tensor:
     """Return the logarithm of the expected improvement at each point, averaged over models.
 
-    ``"logei"`` is analytic and compares with the lowest observed target; ``"qlogei"`` is its Monte
-    Carlo version, and ``"qlognei"`` compares with the unknown noiseless values at the observed
-    points. With pending points ``"logei"`` becomes ``"qlogei"``, the improvement of the point
-    together with them. Where the joint posteriors of all points would not fit in memory, only the
-    points with the largest analytic value are scored; the others get minus infinity.
+    ``"logei"`` is analytic and compares with the lowest observed target; with pending points it is
+    `PendingLogEI`, what a point adds to them. ``"qlogei"`` is the Monte Carlo version of the point
+    together with those pending, and ``"qlognei"`` compares with the unknown noiseless values at the
+    observed points. Where the joint posteriors of all points would not fit in memory, these two
+    score only the points with the largest analytic value; the others get minus infinity.
 
     Reference: Ament et al., "Unexpected improvements to expected improvement for Bayesian
     optimization", NeurIPS 2023.
@@ -51,8 +55,8 @@ def score(
     if kind not in ACQUISITIONS:
         raise ValueError(f"the acquisition function is one of {ACQUISITIONS}; got {kind!r}")
     waiting = 0 if pending is None else len(pending)
-    if kind == "logei" and not waiting:
-        return _average([_analytic(model) for model in models], X)
+    if kind == "logei":
+        return _average([_analytic(model, pending) for model in models], X)
     functions = [_monte_carlo(model, kind, pending) for model in models]
     baseline = max(len(getattr(function, "X_baseline", ())) for function in functions)
     affordable = max(_MAX_COVARIANCES // (1 + waiting + baseline) ** 2, 1)
@@ -64,8 +68,11 @@ def score(
     return result
 
 
-def _analytic(model: GraphGP) -> AcquisitionFunction:
-    return LogExpectedImprovement(model, best_f=model.train_targets.min(), maximize=False)
+def _analytic(model: GraphGP, pending: Tensor | None = None) -> AcquisitionFunction:
+    best = model.train_targets.min()
+    if pending is None or not len(pending):
+        return LogExpectedImprovement(model, best_f=best, maximize=False)
+    return PendingLogEI(model, best, pending)
 
 
 def _monte_carlo(model: GraphGP, kind: str, pending: Tensor | None) -> AcquisitionFunction:
@@ -73,13 +80,18 @@ def _monte_carlo(model: GraphGP, kind: str, pending: Tensor | None) -> Acquisiti
     sampler = SobolQMCNormalSampler(torch.Size([_SAMPLES]), seed=0)
     objective = GenericMCObjective(_negative)
     if kind == "qlognei":
+        pruning = SobolQMCNormalSampler(torch.Size([_PRUNING_SAMPLES]), seed=0)
+        with _singular_allowed():
+            baseline = prune_inferior_points(
+                model, model.train_inputs[0], objective=objective, sampler=pruning
+            )
         return qLogNoisyExpectedImprovement(
             model,
-            X_baseline=model.train_inputs[0],
+            X_baseline=baseline,
             sampler=sampler,
             objective=objective,
             X_pending=pending,
-            prune_baseline=True,
+            prune_baseline=False,  # its own pruning draws from the global random state
             cache_root=False,
         )
     best = -model.train_targets.min()
@@ -93,11 +105,17 @@ def _negative(samples: Tensor, X: Tensor | None = None) -> Tensor:
     return -samples.squeeze(-1)
 
 
+@contextmanager
+def _singular_allowed() -> Iterator[None]:
+    """Do not warn of singular covariances, as those of a point and its twin are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NumericalWarning)
+        yield
+
+
 @torch.no_grad()
 def _average(functions: Sequence[AcquisitionFunction], X: Tensor) -> Tensor:
     """Return the logarithm of the mean of the exponentials of the functions' values."""
-    with warnings.catch_warnings():
-        # A point and its twin among the pending ones have a singular covariance.
-        warnings.simplefilter("ignore", NumericalWarning)
+    with _singular_allowed():
         values = torch.stack([function(X.unsqueeze(-2)) for function in functions])
     return values.logsumexp(0) - math.log(len(functions))

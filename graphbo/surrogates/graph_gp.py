@@ -90,6 +90,35 @@ class GraphGP(SingleTaskGP):
         mean, covariance = self._blocks(X.unsqueeze(-2))
         return mean.squeeze(-1), covariance.reshape(-1)
 
+    @torch.no_grad()
+    def moments_with(self, X: Tensor, Z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Return the marginal posterior of many points, and their covariance with a few others.
+
+        Args:
+            X: `n x d`.
+            Z: `p x d`.
+
+        Returns:
+            Means and variances at X (`n` each), means (`p`) and covariance (`p x p`) at Z, and the
+            covariance of X with Z (`n x p`).
+        """
+        train = self.train_inputs[0]
+        root, weights = self._factor()
+        cross = [self.covar_module(train, points).to_dense() for points in (X, Z)]
+        reduced = [torch.linalg.solve_triangular(root, part, upper=False) for part in cross]
+        mean, mean_z = ((part.mT @ weights).squeeze(-1) for part in cross)
+        variance = self.covar_module(X, diag=True) - reduced[0].square().sum(0)
+        covariance = self.covar_module(Z).to_dense() - reduced[1].mT @ reduced[1]
+        between = self.covar_module(X, Z).to_dense() - reduced[0].mT @ reduced[1]
+        return mean, variance.clamp_min(1e-10), mean_z, covariance, between
+
+    def _factor(self) -> tuple[Tensor, Tensor]:
+        """Return the Cholesky factor of the training covariance, and the weights of the mean."""
+        train = self.train_inputs[0]
+        noise = self.likelihood.noise * torch.eye(len(train)).to(train)
+        root = psd_safe_cholesky(self.covar_module(train).to_dense() + noise)
+        return root, torch.cholesky_solve(self.train_targets.unsqueeze(-1), root)
+
     def posterior(  # type: ignore[override]
         self, X: Tensor, *args: Any, **kwargs: Any
     ) -> GPyTorchPosterior | TransformedPosterior:
@@ -108,9 +137,7 @@ class GraphGP(SingleTaskGP):
     def _blocks(self, X: Tensor) -> tuple[Tensor, Tensor]:
         """Return the posterior means `b x q` and covariances `b x q x q` of batches."""
         train = self.train_inputs[0]
-        noise = self.likelihood.noise * torch.eye(len(train)).to(train)
-        root = psd_safe_cholesky(self.covar_module(train).to_dense() + noise)
-        weights = torch.cholesky_solve(self.train_targets.unsqueeze(-1), root)
+        root, weights = self._factor()
         means, covariances = [], []
         rows = max(_CHUNK // (len(train) * X.shape[-2]), 1)
         for start in range(0, max(len(X), 1), rows):
@@ -165,5 +192,5 @@ def _positive() -> Positive:
 
 
 def _log_normal(mode: Tensor, scale: float) -> LogNormalPrior:
-    """Return the log-normal prior whose density over the logarithm peaks at the mode."""
+    """Return the log-normal prior whose density peaks at the mode."""
     return LogNormalPrior(mode.log() + scale**2, torch.full_like(mode, scale))

@@ -1,0 +1,183 @@
+"""Scores against closed forms."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import norm
+from torch import Tensor
+
+from graphbo.acquisition import ACQUISITIONS, score
+from graphbo.acquisition.pending import _log_h
+from graphbo.kernels import OneHotKernel, WLRBFKernel
+from graphbo.spaces import CellSpace
+from graphbo.surrogates import GraphGP, NormalScores, fit
+
+SPACE = CellSpace(4, ["a", "b"], on="edges")
+ROWS = torch.tensor([design.row for design in SPACE.enumerate()], dtype=torch.float64)
+TRAIN = ROWS[5::17]
+VALUES = [float((row * torch.tensor([3, -2, 1, 4, 2, -3])).sum()) for row in TRAIN]
+TARGETS = torch.as_tensor(NormalScores(VALUES).scores).unsqueeze(-1)
+
+
+@pytest.fixture(scope="module")
+def models() -> list[GraphGP]:
+    return [
+        fit(GraphGP(TRAIN, TARGETS, WLRBFKernel(SPACE.decode))),
+        fit(GraphGP(TRAIN, TARGETS, OneHotKernel([3] * 6))),
+    ]
+
+
+def expected_improvement(model: GraphGP, X: Tensor) -> np.ndarray:
+    """The textbook's closed form, for minimisation."""
+    mean, variance = (moment.numpy() for moment in model.moments(X))
+    deviation = np.sqrt(variance)
+    z = (TARGETS.min().item() - mean) / deviation
+    result: np.ndarray = deviation * (z * norm.cdf(z) + norm.pdf(z))
+    return result
+
+
+def test_analytic_scores_are_the_closed_form(models: list[GraphGP]) -> None:
+    for model in models:
+        expected = expected_improvement(model, ROWS)
+        likely = expected > 1e-8
+        values = score([model], ROWS).numpy()
+        np.testing.assert_allclose(np.exp(values[likely]), expected[likely], rtol=1e-4)
+        assert np.isfinite(values).all(), "far from all improvement the logarithm stays finite"
+
+
+def test_scores_average_over_models(models: list[GraphGP]) -> None:
+    expected = np.mean([expected_improvement(model, ROWS) for model in models], axis=0)
+    likely = expected > 1e-8
+    values = score(models, ROWS).numpy()
+    np.testing.assert_allclose(np.exp(values[likely]), expected[likely], rtol=1e-4)
+    torch.testing.assert_close(score(models[:1] * 3, ROWS), score(models[:1], ROWS))
+
+
+def test_monte_carlo_without_pending_points_is_close_to_the_closed_form(
+    models: list[GraphGP],
+) -> None:
+    analytic, sampled = score(models, ROWS), score(models, ROWS, "qlogei")
+    top = analytic.topk(50).indices
+    assert (analytic - sampled)[top].abs().max() < 0.3
+    assert sampled[analytic.argmax()] > sampled.topk(5).values[-1] - 0.1
+
+
+def test_without_noise_the_noisy_version_is_the_plain_one(models: list[GraphGP]) -> None:
+    model = copy.deepcopy(models[1])
+    model.likelihood.noise = 1e-4
+    plain, noisy = score([model], ROWS, "qlogei"), score([model], ROWS, "qlognei")
+    top = plain.topk(30).indices
+    assert (plain - noisy)[top].abs().max() < 0.3
+
+
+def test_the_sampled_kind_scores_a_point_together_with_those_pending(
+    models: list[GraphGP],
+) -> None:
+    alone = score(models, ROWS, "qlogei")
+    best = int(alone.argmax())
+    together = score(models, ROWS, "qlogei", ROWS[[best]])
+    # The score is the improvement of a set; the pending point and its twin are one point.
+    # (BoTorch smooths the maximum, hence the tolerance.)
+    assert together[best] == pytest.approx(alone[best].item(), abs=0.05)
+    assert (together >= alone[best] - 0.05).all()
+    assert together[best] < together.median()
+    assert together.max() > alone[best] + 0.1
+
+
+def test_under_noise_a_pending_point_leaves_nothing_to_its_twin(models: list[GraphGP]) -> None:
+    alone = score(models, ROWS, "qlognei")
+    best = int(alone.argmax())
+    together = score(models, ROWS, "qlognei", ROWS[[best]])
+    assert together[best] < alone[best] - 3
+    assert together.argmax() != best
+
+
+def test_with_pending_points_the_analytic_kind_is_what_a_point_adds_to_them(
+    models: list[GraphGP],
+) -> None:
+    pending, best = ROWS[[3, 50]], float(models[0].train_targets.min())
+    values = score(models[:1], ROWS, "logei", pending)
+    for i in values.topk(5).indices.tolist():
+        joint = models[0].posterior(torch.cat([pending, ROWS[[i]]]).unsqueeze(0))
+        torch.manual_seed(0)
+        samples = joint.rsample(torch.Size([200_000])).squeeze(-1).squeeze(1)
+        incumbent = samples[:, :2].min(-1).values.clamp_max(best)
+        brute_force = (incumbent - samples[:, 2]).clamp_min(0).mean().log()
+        assert values[i] == pytest.approx(brute_force.item(), abs=0.05)
+
+
+def test_a_pending_point_adds_nothing_to_itself(models: list[GraphGP]) -> None:
+    alone = score(models, ROWS)
+    best = int(alone.argmax())
+    with_it = score(models, ROWS, "logei", ROWS[[best]])
+    assert with_it[best] < alone[best] - 3
+    assert with_it.argmax() != best
+    assert (with_it <= alone + 0.05).all()
+
+
+def test_no_pending_points_are_like_none(models: list[GraphGP]) -> None:
+    torch.testing.assert_close(score(models, ROWS, "logei", ROWS[:0]), score(models, ROWS))
+
+
+@pytest.mark.parametrize("z", [-1e5, -200.0, -30.0, -1.001, -0.999, 0.0, 3.0])
+def test_the_closed_form_holds_far_out(z: float) -> None:
+    from mpmath import erfc, exp, log, mp, mpf, pi, sqrt
+
+    mp.dps = 60 if z > -1e3 else 40
+    x = mpf(z)
+    density = exp(-x * x / 2) / sqrt(2 * pi)
+    exact = (
+        log(density + x * erfc(-x / sqrt(2)) / 2)
+        if z > -1e3
+        else -x * x / 2 - log(2 * pi) / 2 - 2 * log(-x)
+    )
+    ours = _log_h(torch.tensor(z, dtype=torch.float64)).item()
+    assert ours == pytest.approx(float(exact), rel=1e-7)
+
+
+def test_many_pending_points_on_a_large_pool_score_only_the_most_promising(
+    models: list[GraphGP], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graphbo.acquisition.expected_improvement._MAX_COVARIANCES", 40 * 9)
+    pending = ROWS[[3, 50]]
+    values = score(models, ROWS, "qlogei", pending)
+    scored = torch.isfinite(values)
+    assert scored.sum() == 40
+    assert set(score(models, ROWS).topk(40).indices.tolist()) == set(
+        scored.nonzero().squeeze(-1).tolist()
+    )
+    assert (values[~scored] == -math.inf).all()
+    monkeypatch.undo()
+    torch.testing.assert_close(
+        values[scored], score(models, ROWS, "qlogei", pending)[scored], rtol=1e-5, atol=1e-6
+    )
+
+
+def test_a_hundred_pending_points_on_ten_thousand_candidates_fit_in_memory(
+    models: list[GraphGP],
+) -> None:
+    many = ROWS.repeat(10_000 // len(ROWS) + 1, 1)
+    values = score(models[1:], many, "qlogei", ROWS[:100])
+    assert values.shape == (len(many),)
+    assert 1 <= torch.isfinite(values).sum() < 1000
+    assert torch.isfinite(score(models[1:], many, "logei", ROWS[:100])).all()
+
+
+@pytest.mark.parametrize("kind", ACQUISITIONS)
+def test_scores_are_repeatable_and_leave_the_global_random_state_alone(
+    models: list[GraphGP], kind: str
+) -> None:
+    state = torch.get_rng_state()
+    first = score(models, ROWS, kind, ROWS[:1])
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(score(models, ROWS, kind, ROWS[:1]), first)
+
+
+def test_an_unknown_kind_is_refused(models: list[GraphGP]) -> None:
+    with pytest.raises(ValueError, match=r"one of .*logei.*; got 'ucb'"):
+        score(models, ROWS, "ucb")
