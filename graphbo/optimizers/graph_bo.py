@@ -59,6 +59,8 @@ class PoolSearch(Optimizer):
                 best = int(np.flatnonzero(~blocked)[0])
             blocked[best] = True
             chosen.append(pool[best].described(pool[best].origin or self.name))
+        if len(chosen) < n and not self.space.enumerable:  # the pool ends before the space
+            chosen += self._sample_unseen(n - len(chosen), rng, chosen)
         return chosen
 
     def _pool(

@@ -30,7 +30,7 @@ class LocalSearch(Optimizer):
         order = rng.permutation(len(near))[:n]
         chosen = [near[int(i)].described(_NEIGHBOR) for i in order]
         waiting = any(design.origin == _START for design in self.pending)
-        if not chosen or (current is None and not waiting):
+        if not chosen and not waiting:
             chosen = self._sample_unseen(1, rng, origin=_START)
         return chosen + self._sample_unseen(n - len(chosen), rng, chosen)
 

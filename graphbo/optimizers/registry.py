@@ -48,7 +48,11 @@ def make_optimizer(name: str, space: SearchSpace, *, seed: int = 0, **settings: 
     kind: type[Optimizer] = getattr(
         importlib.import_module(f"graphbo.optimizers.{module}"), attribute
     )
-    known = [p for p in inspect.signature(kind).parameters if p not in ("space", "seed")]
+    known = [
+        parameter.name
+        for parameter in inspect.signature(kind).parameters.values()
+        if parameter.kind is not parameter.VAR_KEYWORD and parameter.name not in ("space", "seed")
+    ]
     unknown = [setting for setting in settings if setting not in known]
     if unknown:
         raise InputError(f"{name} has no setting {unknown[0]!r}; it has {known or 'none'}")

@@ -1,0 +1,191 @@
+"""Every optimiser keeps the contract, and the suite notices who does not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+from graphbo.architecture import INPUT, OUTPUT, Architecture
+from graphbo.optimizers import OPTIMIZERS, Optimizer, RandomSearch, make_optimizer
+from graphbo.spaces import (
+    CellSpace,
+    ChainSpace,
+    Design,
+    NASBench101Space,
+    NASBench201Space,
+    SearchSpace,
+)
+from graphbo.testing import check_optimizer
+from graphbo.testing.optimizers import example_spaces
+from graphbo.trial import Trial
+
+# Such that each leaves its initial phase within the few trials of the suite.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "graph-bo": {"initial": 3},
+    "random": {},
+    "regularized-evolution": {"population": 4, "sample": 2},
+    "local-search": {},
+    "random-ranking": {"initial": 3},
+}
+CELLS = CellSpace(3, ["a", "b", "c"], on="edges")
+
+
+def test_every_optimizer_is_checked() -> None:
+    assert set(SETTINGS) == set(OPTIMIZERS)
+
+
+@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name != "graph-bo"])
+def test_optimizers_conform(name: str) -> None:
+    check_optimizer(partial(make_optimizer, name, **SETTINGS[name]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("space", example_spaces(), ids=lambda space: repr(space)[:40])
+def test_graph_bo_conforms(space: SearchSpace) -> None:
+    check_optimizer(partial(make_optimizer, "graph-bo", initial=3), [space], rounds=6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("acquisition", ["qlogei", "qlognei"])
+def test_graph_bo_conforms_with_every_acquisition(acquisition: str) -> None:
+    make = partial(make_optimizer, "graph-bo", initial=3, acquisition=acquisition)
+    check_optimizer(make, [CellSpace(3, ["a", "b"], on="edges")], rounds=5)
+
+
+NASBENCH201 = NASBench201Space()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers_conform_on_nasbench101(name: str) -> None:
+    check_optimizer(partial(make_optimizer, name, **SETTINGS[name]), [NASBench101Space()], rounds=4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name != "random-ranking"])
+def test_optimizers_conform_on_long_chains(name: str) -> None:
+    check_optimizer(partial(make_optimizer, name, **SETTINGS[name]), [ChainSpace(12)], rounds=4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name != "graph-bo"])
+def test_optimizers_conform_on_nasbench201(name: str) -> None:
+    check_optimizer(partial(make_optimizer, name, **SETTINGS[name]), [NASBENCH201], rounds=4)
+
+
+@pytest.mark.slow
+def test_graph_bo_goes_on_from_its_log_on_nasbench201() -> None:
+    """The whole suite would take half a minute here."""
+    optimizer = make_optimizer("graph-bo", NASBENCH201)
+    log: list[Sequence[Design] | Trial] = []
+    for _ in range(2):
+        designs = optimizer.ask(10 if not log else 2)
+        results = [Trial(d, value=float(len(d.architecture.edges))) for d in designs[:-1]]
+        optimizer.tell(results)
+        log += [designs, *results]
+    again = make_optimizer("graph-bo", NASBENCH201)
+    again.replay(log)
+    (design,) = optimizer.ask()
+    assert design.architecture in NASBENCH201
+    assert design.architecture not in {d.architecture for asked in log[:1] for d in asked}
+    assert again.ask() == [design]
+    assert again.pending == optimizer.pending
+
+
+class ProposesTwice(RandomSearch):
+    def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
+        return [self.space.sample(rng) for _ in range(n)]
+
+
+class ForgetsWhatIsPending(RandomSearch):
+    def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
+        told = {trial.design.architecture for trial in self.told}
+        left = [d for d in self.space.enumerate() if d.architecture not in told]
+        return [left[int(i)] for i in rng.permutation(len(left))[:n]]
+
+
+class LeavesTheSpace(RandomSearch):
+    def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
+        designs = [*super()._propose(n, rng)]
+        labels = [INPUT, f"foreign{len(self.seen)}", OUTPUT]
+        stranger = Architecture(labels, [(0, 1), (1, 2)])
+        return [*designs[:-1], *(Design(stranger, design.row) for design in designs[-1:])]
+
+
+class HasAMistakenRow(RandomSearch):
+    def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
+        other = self.space.enumerate()[-1].row
+        return [Design(d.architecture, other) for d in super()._propose(n, rng)]
+
+
+class IgnoresTheSeed(RandomSearch):
+    def __init__(self, space: SearchSpace, *, seed: int = 0) -> None:
+        super().__init__(space, seed=0)
+
+
+class DrawsFromTheGlobalState(RandomSearch):
+    def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
+        return super()._propose(n, np.random.default_rng(np.random.randint(1000)))  # noqa: NPY002
+
+
+class RemembersItsAsks(RandomSearch):
+    def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
+        self.asked = getattr(self, "asked", 0) + n  # not restored by a replay
+        return super()._propose(n, np.random.default_rng([self.seed, self.asked]))
+
+
+class CannotBePickled(RandomSearch):
+    def __init__(self, space: SearchSpace, *, seed: int = 0) -> None:
+        super().__init__(space, seed=seed)
+        self.helper = lambda: None
+
+
+class StopsEarly(RandomSearch):
+    def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
+        return super()._propose(n, rng) if len(self.seen) < 20 else []
+
+
+class BelievesAnyValue(RandomSearch):
+    def tell(self, trials: Any) -> None:
+        for trial in [trials] if isinstance(trials, Trial) else trials:
+            super().tell(Trial(trial.design, error=trial.error))
+            self.told[-1] = trial
+
+
+class ProposesOneAtMost(RandomSearch):
+    def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
+        return super()._propose(1, rng)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (ProposesTwice, "twice"),
+        (ForgetsWhatIsPending, "twice|not 4"),
+        (LeavesTheSpace, "not a member"),
+        (HasAMistakenRow, "must encode its architecture"),
+        (IgnoresTheSeed, "another seed"),
+        (DrawsFromTheGlobalState, "after a replayed log|global random state"),
+        (RemembersItsAsks, "the same after a replayed log"),
+        (StopsEarly, "nothing was proposed after 20 of 40|must give all there is"),
+        (BelievesAnyValue, "not finite must count as failures"),
+        (ProposesOneAtMost, "got 1, not 4"),
+    ],
+)
+def test_the_suite_notices_a_broken_promise(kind: type[Optimizer], message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        check_optimizer(kind, [CELLS])
+
+
+def test_the_suite_notices_an_optimizer_that_cannot_be_pickled() -> None:
+    with pytest.raises((AttributeError, TypeError), match=r"pickle|local"):
+        check_optimizer(CannotBePickled, [CELLS])
+
+
+def test_the_suite_wants_some_rounds() -> None:
+    with pytest.raises(AssertionError, match="at least 4 rounds"):
+        check_optimizer(RandomSearch, [CELLS], rounds=2)

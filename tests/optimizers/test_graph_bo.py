@@ -1,0 +1,217 @@
+"""Bayesian optimisation and its ablation."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from graphbo.architecture import Architecture
+from graphbo.kernels import WLKernel
+from graphbo.optimizers import GraphBO, Optimizer, RandomRanking, RandomSearch
+from graphbo.spaces import CellSpace, ChainSpace, Design, NASBench101Space, SearchSpace
+from graphbo.trial import Trial
+
+SPACE = CellSpace(4, ["a", "b"], on="edges")
+
+
+def planted(architecture: Architecture) -> float:
+    """An error with one optimum among the 261 cells, which it takes several operations to reach."""
+    flat = architecture.operations_on_nodes()
+    pairs = [(flat.nodes[u], flat.nodes[v]) for u, v, _ in flat.edges]
+    gain = 2.0 * pairs.count(("a", "b")) - 1.0 * pairs.count(("b", "a"))
+    return 20 - gain - 0.3 * len(flat) + 0.5 * sum(node == "b" for node in flat.nodes)
+
+
+OPTIMUM = min(planted(design.architecture) for design in SPACE.enumerate())
+
+
+def run(optimizer: Optimizer, trials: int) -> list[float]:
+    values = []
+    for _ in range(trials):
+        (design,) = optimizer.ask()
+        values.append(planted(design.architecture))
+        optimizer.tell(Trial(design, value=values[-1]))
+        if values[-1] == OPTIMUM:
+            break
+    return values
+
+
+def evaluations_to_optimum(make: type[Optimizer], seed: int, limit: int) -> int:
+    return len(run(make(SPACE, seed=seed), limit))
+
+
+def test_the_planted_function_has_few_optima() -> None:
+    values = [planted(design.architecture) for design in SPACE.enumerate()]
+    assert values.count(OPTIMUM) <= 2
+
+
+@pytest.mark.slow
+def test_graph_bo_finds_the_optimum_sooner_than_random_search_and_random_ranking() -> None:
+    seeds, limit = range(4), 40
+    ours = [evaluations_to_optimum(GraphBO, seed, limit) for seed in seeds]
+    assert max(ours) < limit
+    for other in (RandomSearch, RandomRanking):
+        theirs = [evaluations_to_optimum(other, seed, len(SPACE.enumerate())) for seed in seeds]
+        assert np.mean(ours) < 0.5 * np.mean(theirs)
+
+
+def tell_all(optimizer: Optimizer, designs: Sequence[Design]) -> None:
+    optimizer.tell([Trial(design, value=planted(design.architecture)) for design in designs])
+
+
+def sample(n: int, space: SearchSpace = SPACE, seed: int = 0) -> list[Design]:
+    return RandomSearch(space, seed=seed).ask(n)
+
+
+def hyperparameters(optimizer: GraphBO) -> list[torch.Tensor]:
+    return [p.detach().clone() for m in optimizer.surrogate.models for p in m.parameters()]
+
+
+def equal(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
+    return len(a) == len(b) and all(x.equal(y) for x, y in zip(a, b, strict=True))
+
+
+def test_random_designs_come_first_and_failures_do_not_count() -> None:
+    optimizer = GraphBO(SPACE, initial=3)
+    first = optimizer.ask(2)
+    assert {design.origin for design in first} == {"initial"}
+    optimizer.tell([Trial(first[0], error="failed"), Trial(first[1], value=1.0)])
+    more = optimizer.ask(3)
+    assert [design.origin for design in more] == ["initial", "initial", "random"], (
+        "one result is not enough for a model"
+    )
+    tell_all(optimizer, more)
+    assert optimizer.ask()[0].origin == "graph-bo"
+
+
+def test_hyperparameters_depend_on_the_observations_only() -> None:
+    """Whether they came one by one or at once, and whatever was asked between them."""
+    designs = sample(26)
+    patient, hasty = GraphBO(SPACE), GraphBO(SPACE)
+    for i, design in enumerate(designs):
+        if i >= 18:
+            patient.ask()
+        tell_all(patient, [design] if design not in patient.pending else [])
+        if design in patient.pending:
+            patient.tell(Trial(design, value=planted(design.architecture)))
+    order = [trial.design for trial in patient.completed]
+    tell_all(hasty, order)
+    patient.ask()
+    hasty.ask()
+    assert equal(hyperparameters(patient), hyperparameters(hasty))
+
+
+def test_hyperparameters_are_fitted_anew_when_the_observations_have_grown_by_a_tenth() -> None:
+    designs = sample(24)
+    optimizer = GraphBO(SPACE)
+    refitted = []
+    tell_all(optimizer, designs[:18])
+    optimizer.ask()
+    before = hyperparameters(optimizer)
+    for design in designs[18:]:
+        if design.architecture in {trial.design.architecture for trial in optimizer.told}:
+            continue
+        tell_all(optimizer, [design])
+        optimizer.ask()
+        after = hyperparameters(optimizer)
+        refitted.append((len(optimizer.completed), not equal(before, after)))
+        before = after
+    assert refitted == [(19, True), (20, True), (21, False), (22, True), (23, False), (24, True)]
+
+
+def test_a_batch_holds_different_kinds_of_designs() -> None:
+    """With pending points taken into account, not simply the best few of one score."""
+    optimizer = GraphBO(SPACE, initial=5)
+    tell_all(optimizer, sample(15))
+    batch = copy.deepcopy(optimizer).ask(4)
+    assert len(set(batch)) == 4
+    assert batch[0] == optimizer.ask(1)[0]
+    assert batch[1] == optimizer.ask(1)[0], "a pending design counts like one of the same batch"
+
+
+class Spy:
+    """Records the pools that candidates are chosen from."""
+
+    def __init__(self, original: Any) -> None:
+        self.original = original
+        self.calls: list[dict[str, Any]] = []
+
+    def __call__(self, space: Any, parents: Any, exclude: Any, rng: Any, scorer: Any) -> Any:
+        pool = self.original(space, parents, set(exclude), rng, scorer)
+        self.calls.append({"parents": parents, "exclude": set(exclude), "pool": pool})
+        return pool
+
+
+@pytest.mark.parametrize("space", [SPACE, ChainSpace(12)], ids=["small", "large"])
+def test_random_ranking_chooses_from_the_pool_of_graph_bo(
+    space: SearchSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from graphbo.optimizers import graph_bo
+
+    spy = Spy(graph_bo.candidates)
+    monkeypatch.setattr(graph_bo, "candidates", spy)
+    proposals = []
+    for make in (GraphBO, RandomRanking):
+        optimizer = make(space, seed=1)
+        optimizer.tell(
+            [Trial(d, value=float(len(d.architecture))) for d in sample(25, space, seed=5)]
+        )
+        (design,) = optimizer.ask()
+        assert design in spy.calls[-1]["pool"]
+        proposals.append(design)
+    ours, theirs = spy.calls
+    assert ours["parents"] == theirs["parents"]
+    assert len(ours["parents"]) == 20
+    assert ours["exclude"] == theirs["exclude"]
+    if space.enumerable:
+        assert ours["pool"] == theirs["pool"]
+
+
+def test_random_ranking_does_not_look_at_the_values() -> None:
+    def proposals(sign: float) -> list[Design]:
+        optimizer = RandomRanking(SPACE, seed=2)
+        optimizer.tell([Trial(d, value=sign * planted(d.architecture)) for d in sample(12)])
+        return optimizer.ask(5)
+
+    assert proposals(1.0) == proposals(-1.0)
+
+
+def test_graph_bo_looks_at_the_values() -> None:
+    def proposal(sign: float) -> Design:
+        optimizer = GraphBO(SPACE, seed=2)
+        optimizer.tell([Trial(d, value=sign * planted(d.architecture)) for d in sample(12)])
+        return optimizer.ask()[0]
+
+    better, worse = proposal(1.0), proposal(-1.0)
+    assert planted(better.architecture) < planted(worse.architecture)
+
+
+def test_a_kernel_of_the_users_own_takes_one_argument() -> None:
+    optimizer = GraphBO(SPACE, initial=5, kernels=[WLKernel(SPACE.decode, depth=1)])
+    values = run(optimizer, 12)
+    assert min(values[5:]) < min(values[:5])
+    assert optimizer.settings["kernels"] == ["WLKernel"]
+
+
+def test_all_values_equal_and_values_of_any_size_are_fine() -> None:
+    for value in (lambda i: 3.0, lambda i: 1e300 * i, lambda i: 1e-300 * (i % 2)):
+        optimizer = GraphBO(SPACE, initial=4)
+        optimizer.tell([Trial(d, value=value(i)) for i, d in enumerate(sample(8))])
+        assert len(optimizer.ask(2)) == 2
+
+
+def test_more_is_proposed_than_a_pool_of_a_large_space_holds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from graphbo.optimizers import graph_bo
+
+    monkeypatch.setattr(graph_bo, "candidates", lambda *args: sample(3, seed=9))
+    space = NASBench101Space()
+    optimizer = RandomRanking(space)
+    optimizer.tell([Trial(d, value=1.0) for d in sample(12, space)])
+    assert len(set(optimizer.ask(6))) == 6

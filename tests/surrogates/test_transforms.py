@@ -1,0 +1,69 @@
+"""Normal scores: only the order of the values counts."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphbo.surrogates import NormalScores
+
+values = st.lists(
+    st.floats(-1e6, 1e6, allow_nan=False).map(lambda x: round(x, 3)), min_size=1, max_size=30
+)
+
+
+def test_scores_are_normal_quantiles_of_the_ranks() -> None:
+    scores = NormalScores([30.0, 10.0, 20.0]).scores
+    quantile = NormalDist().inv_cdf
+    np.testing.assert_allclose(scores, [quantile(5 / 6), quantile(1 / 6), quantile(1 / 2)])
+
+
+@given(values)
+def test_scores_keep_the_order_and_ties_share_a_score(observed: list[float]) -> None:
+    scores = NormalScores(observed).scores
+    for a, x in zip(observed, scores, strict=True):
+        for b, y in zip(observed, scores, strict=True):
+            assert (a < b) == (x < y)
+
+
+@given(values)
+def test_only_the_order_counts(observed: list[float]) -> None:
+    scores = NormalScores(observed).scores
+    np.testing.assert_array_equal(NormalScores(np.cbrt(observed)).scores, scores)
+    np.testing.assert_allclose(NormalScores([-x for x in observed]).scores, -scores, atol=1e-12)
+
+
+def test_an_outlier_does_not_flatten_the_rest() -> None:
+    good = [5.1, 5.3, 5.2, 6.0]
+    mild, broken = NormalScores([*good, 7.0]), NormalScores([*good, 90.0])
+    np.testing.assert_array_equal(mild.scores, broken.scores)
+    assert mild.inverse(mild.scores[:4]).tolist() == pytest.approx(good)
+    assert broken.inverse(broken.scores).tolist() == pytest.approx([*good, 90.0])
+
+
+@given(values)
+def test_the_inverse_of_a_score_is_its_value(observed: list[float]) -> None:
+    transform = NormalScores(observed)
+    np.testing.assert_allclose(transform.inverse(transform.scores), observed, rtol=1e-12)
+
+
+def test_the_inverse_is_linear_between_observations_and_flat_outside() -> None:
+    transform = NormalScores([1.0, 3.0])
+    middle = transform.scores.mean(keepdims=True)
+    assert transform.inverse(middle) == pytest.approx([2.0])
+    assert transform.inverse(np.array([-9.0, 9.0])).tolist() == [1.0, 3.0]
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_equal_values_all_score_zero(n: int) -> None:
+    np.testing.assert_allclose(NormalScores([4.2] * n).scores, 0, atol=1e-15)
+
+
+@pytest.mark.parametrize("observed", [[], [1.0, np.nan], [np.inf]])
+def test_values_must_be_finite_and_at_least_one(observed: list[float]) -> None:
+    with pytest.raises(ValueError, match="finite numbers, and at least one"):
+        NormalScores(observed)
