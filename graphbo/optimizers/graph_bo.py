@@ -53,7 +53,8 @@ class PoolSearch(Optimizer):
         pool = self._pool(exclude, chosen, rng)
         blocked = np.array([design.architecture in exclude for design in pool], dtype=bool)
         while len(chosen) < n and not blocked.all():
-            scores = self._score(pool, [*self.pending, *chosen], rng)
+            # Rounded, so that what ties but for rounding errors goes to the first.
+            scores = np.round(self._score(pool, [*self.pending, *chosen], rng), 9)
             best = int(np.argmax(np.where(blocked, -np.inf, scores)))
             if blocked[best]:  # no open candidate was scored
                 best = int(np.flatnonzero(~blocked)[0])
