@@ -79,7 +79,8 @@ def search_figure(
         ax.set_ylim(bottom=low)
         ax.plot(failed, 0 * failed + low, "x", color=_COLORS[1], label="failed", clip_on=False)
     ax.set_xlabel("evaluations")
-    ax.legend(frameon=False)
+    # Above the axes, where no trial can be taken for a part of it.
+    ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=3)
     return figure
 
 
