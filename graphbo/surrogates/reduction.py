@@ -28,7 +28,7 @@ class Reduction:
     def __init__(self, kernel: Kernel, noise: Tensor, pool: Tensor, together: int) -> None:
         self.together = together
         self.noise = noise.detach().clone()
-        self.pool = pool
+        self.pool = pool.clone()  # the caller may change the tensor in place
         self.hyperparameters = _flat(kernel)
         self.train = pool[:0]
         self.root = pool.new_zeros(0, 0)

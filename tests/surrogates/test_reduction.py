@@ -68,6 +68,14 @@ def test_what_has_changed_is_not_reused(change: str) -> None:
         torch.testing.assert_close(grown, direct, rtol=1e-7, atol=1e-9)
 
 
+def test_points_changed_in_place_are_other_points() -> None:
+    gp, pool = model(10), ROWS.clone()
+    gp.moments(pool)
+    pool.copy_(ROWS.flip(0))
+    for changed, fresh in zip(gp.moments(pool), anew(gp), strict=True):
+        torch.testing.assert_close(changed, fresh.flip(0), rtol=1e-7, atol=1e-9)
+
+
 def test_a_pickle_leaves_it_behind() -> None:
     gp = model(10)
     mean, variance = gp.moments(ROWS)
