@@ -1,10 +1,10 @@
 """Search spaces: sets of architectures that convert to and from ConfigSpace."""
 
+from graphbo.edit_distance import EditDistances, edit_distance
 from graphbo.spaces.base import INACTIVE, Decision, Design, Row, SearchSpace
 from graphbo.spaces.cell import CellSpace
 from graphbo.spaces.chain import ChainSpace
 from graphbo.spaces.declarative import space_from_settings
-from graphbo.spaces.edit_distance import EditDistances, edit_distance
 from graphbo.spaces.nasbench101 import NASBench101Space
 from graphbo.spaces.nasbench201 import NASBench201Space
 from graphbo.spaces.pool import PoolSpace

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphbo.architecture import INPUT, OUTPUT, Architecture
+from graphbo.edit_distance import EditDistances
 from graphbo.errors import InputError
 from graphbo.spaces.base import Design, Row, SearchSpace
-from graphbo.spaces.edit_distance import EditDistances
 
 if TYPE_CHECKING:
     from ConfigSpace import Configuration, ConfigurationSpace
