@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,9 @@ Decoder = Callable[[tuple[int, ...]], Architecture]
 
 _REMEMBERED = 8
 _PAIRS_AT_ONCE = 1 << 18
-_DENSE_ROWS = 256
+_LARGEST_REMEMBERED = 4_000_000
+_ELEMENTS_AT_ONCE = 4_000_000
+_OFTEN = 0.01
 
 
 class FeatureStore:
@@ -68,7 +70,7 @@ class FeatureStore:
         self._recent: list[tuple[Tensor, Indices]] = []
         self._norms = self._totals = np.zeros((len(self.feature_map.blocks), 0))
         self._dense: dict[tuple[bytes, int], npt.NDArray[np.float64]] = {}
-        self._products: OrderedDict[tuple[bytes, int], tuple[Indices, Tensor]] = OrderedDict()
+        self._products: OrderedDict[tuple[bytes, bytes], Tensor] = OrderedDict()
 
     def inner_products(self, x1: Tensor, x2: Tensor) -> Tensor:
         """Return the inner products of the features of two sets of rows.
@@ -196,25 +198,19 @@ class FeatureStore:
         self._dense.clear()
 
     def _product(self, first: Indices, second: Indices) -> Tensor:
-        """All inner products between two lists of positions.
-
-        The latest are remembered, and extended where the first list has only grown at its end, as
-        the training rows of a search do.
-        """
-        key = (second.tobytes(), int(first[0]) if len(first) else -1)
-        known, result = self._products.pop(key, (first[:0], None))
-        n = min(len(known), len(first))
-        if result is None or not np.array_equal(known[:n], first[:n]):
-            result = torch.empty(len(self._matrices), 0, len(second), dtype=torch.float64)
-        new = first[result.shape[1] :]
-        if len(new):
-            added = [torch.from_numpy(_dense_product(m[new], m[second])) for m in self._matrices]
-            result = torch.cat([result, torch.stack(added)], dim=1)
-        self._products[key] = first, result[:, : len(first)]
+        """All inner products between two lists of positions; small ones are remembered."""
+        key = first.tobytes(), second.tobytes()
+        if key in self._products:
+            self._products.move_to_end(key)
+            return self._products[key]
+        result = torch.empty(len(self._matrices), len(first), len(second), dtype=torch.float64)
+        for matrix, block in zip(self._matrices, result.numpy(), strict=True):
+            _inner_products(matrix[first], matrix[second], block)
+        if result.numel() <= _LARGEST_REMEMBERED:
+            self._products[key] = result
         if len(self._products) > _REMEMBERED:
             self._products.popitem(last=False)
-        # A part of a longer result would round differently in the last bit of what follows.
-        return result[:, : len(first)].contiguous()
+        return result
 
     def _pairwise(self, first: Indices, second: Indices) -> npt.NDArray[np.float64]:
         """The inner products of corresponding positions, a bounded number at once."""
@@ -233,27 +229,23 @@ class FeatureStore:
         return copied.to(dtype=like.dtype, device=like.device)
 
 
-def _dense_product(a: sp.csr_matrix, b: sp.csr_matrix) -> npt.NDArray[np.float64]:
-    """Return ``a @ b.T``; the shorter factor is made dense, some rows at once."""
-    if a.shape[0] > b.shape[0]:
-        return _dense_product(b, a).T
-    result = np.empty((a.shape[0], b.shape[0]))
-    for start in range(0, a.shape[0], _DENSE_ROWS):
-        rows = slice(start, start + _DENSE_ROWS)
-        part = a[rows]
-        # Only the columns that the part uses; the others contribute nothing.
-        used, position = np.unique(part.indices, return_inverse=True)
-        dense = np.zeros((len(used), part.shape[0]))
-        owner = np.repeat(np.arange(part.shape[0]), np.diff(part.indptr))
-        dense[position, owner] = part.data
-        place = np.full(a.shape[1], -1)
-        place[used] = np.arange(len(used))
-        kept = place[b.indices]
-        mask = kept >= 0
-        indptr = np.concatenate([[0], np.cumsum(mask)])[b.indptr]
-        small = sp.csr_matrix((b.data[mask], kept[mask], indptr), (b.shape[0], len(used)))
-        result[rows] = (small @ dense).T
-    return result
+def _inner_products(a: sp.csr_matrix, b: sp.csr_matrix, out: npt.NDArray[np.float64]) -> None:
+    """Write ``a @ b.T`` into an array, exactly where the entries are integers.
+
+    Columns in which many rows have entries are multiplied as dense matrices, all others as sparse
+    ones, whose cost is the number of pairs of entries in the same column.
+    """
+    in_a, in_b = (np.bincount(m.indices, minlength=m.shape[1]) for m in (a, b))
+    share = (in_a / max(a.shape[0], 1)) * (in_b / max(b.shape[0], 1))
+    often = share > _OFTEN
+    rarely = ~often & (share > 0)
+    left, right = a[:, rarely], b[:, rarely].T.tocsr()
+    dense_left, dense_right = a[:, often].toarray(), b[:, often].toarray().T
+    step = max(_ELEMENTS_AT_ONCE // max(b.shape[0], 1), 1)
+    for start in range(0, a.shape[0], step):
+        rows = slice(start, start + step)
+        np.matmul(dense_left[rows], dense_right, out=out[rows])
+        out[rows] += (left[rows] @ right).toarray()
 
 
 class ListDecoder:
@@ -261,16 +253,38 @@ class ListDecoder:
 
     Args:
         architectures: Architectures or networkx graphs with the node attribute ``label``.
+
+    Raises:
+        ValueError: If a graph is no architecture, or a row has the number of none.
     """
 
-    def __init__(self, architectures: Sequence[object]) -> None:
-        self.architectures = [
+    def __init__(self, architectures: Iterable[object] = ()) -> None:
+        self.architectures: list[Architecture] = []
+        self.add(architectures)
+
+    def add(self, architectures: Iterable[object]) -> Tensor:
+        """Append more architectures, such as those to predict.
+
+        Args:
+            architectures: Architectures or networkx graphs.
+
+        Returns:
+            Their rows, `m x 1`; the rows of earlier ones stay what they are.
+        """
+        start = len(self.architectures)
+        self.architectures += [
             graph if isinstance(graph, Architecture) else Architecture.from_networkx(graph)
             for graph in architectures
         ]
+        return self.rows[start:]
 
     def __call__(self, row: tuple[int, ...]) -> Architecture:
         """Return the architecture with the number in the row."""
+        if not 0 <= row[0] < len(self.architectures):
+            raise ValueError(
+                f"row {row[0]} is none of the {len(self.architectures)} architectures; "
+                "add more with `ListDecoder.add`, which returns their rows"
+            )
         return self.architectures[row[0]]
 
     @property
