@@ -68,7 +68,7 @@ class EditDistances:
             return self._profile_distances(graph)[among]
         slots = max(self._slots, len(graph.labels), 1)
         targets, used = self._placed(slots)
-        placements = np.unique(self._placements(graph, slots)[:, used], axis=0)
+        placements = _distinct(self._placements(graph, slots)[:, used])
         matches = np.empty(len(among))
         for start in range(0, len(among), _CHUNK):
             part = slice(start, start + _CHUNK)
@@ -257,6 +257,13 @@ def _counts(bags: Sequence[Sequence[Any]], number: dict[Any, int]) -> Array:
             if item in number:
                 counts[i, number[item]] += 1
     return counts
+
+
+def _distinct(rows: Array) -> Array:
+    """Return the distinct rows of a matrix, each of whose columns holds 0 and one other value."""
+    # Some times faster than `numpy.unique`, which sorts.
+    packed = np.packbits(rows > 0, axis=1)
+    return rows[list(dict(zip(map(bytes, packed), range(len(rows)), strict=True)).values())]
 
 
 @cache

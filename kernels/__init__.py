@@ -6,34 +6,69 @@ A kernel sees rows of numbers. It is given a decoder that turns a row into its a
 
 from graphbo.kernels.ard import ARDKernel, OneHotKernel, PathKernel, path_vocabulary
 from graphbo.kernels.base import LengthscaleKernel, LinearFeatureKernel, RBFFeatureKernel
+from graphbo.kernels.columns import HammingKernel
 from graphbo.kernels.counts import Counts, hash_texts
-from graphbo.kernels.feature_maps import (
-    FeatureMap,
-    PathMap,
-    WeisfeilerLehmanMap,
-    operation_paths,
-)
+from graphbo.kernels.distances import DistanceKernel, DistanceMap
+from graphbo.kernels.edit_distance import EditDistanceKernel, EditDistanceMap
+from graphbo.kernels.feature_maps import FeatureMap, WeisfeilerLehmanMap
+from graphbo.kernels.graphlets import GraphletKernel, GraphletMap
+from graphbo.kernels.naming import Feature, Occurrence
+from graphbo.kernels.optimal_transport import OptimalTransportKernel, TransportMap
+from graphbo.kernels.paths import PathMap, operation_paths, path_counts
+from graphbo.kernels.random_walks import RandomWalkKernel, RandomWalkMap
+from graphbo.kernels.shortest_paths import ShortestPathKernel, ShortestPathMap
 from graphbo.kernels.store import Decoder, FeatureStore, ListDecoder
+from graphbo.kernels.string_gp import StringGPKernel
+from graphbo.kernels.strings import SpectrumKernel, SpectrumMap, SpectrumRBFKernel, token_string
+from graphbo.kernels.subsequences import (
+    SubsequenceKernel,
+    SubsequenceMap,
+    SubsequenceRBFKernel,
+)
 from graphbo.kernels.weisfeiler_lehman import WLKernel, WLOptimalAssignmentKernel, WLRBFKernel
 
 __all__ = [
     "ARDKernel",
     "Counts",
     "Decoder",
+    "DistanceKernel",
+    "DistanceMap",
+    "EditDistanceKernel",
+    "EditDistanceMap",
+    "Feature",
     "FeatureMap",
     "FeatureStore",
+    "GraphletKernel",
+    "GraphletMap",
+    "HammingKernel",
     "LengthscaleKernel",
     "LinearFeatureKernel",
     "ListDecoder",
+    "Occurrence",
     "OneHotKernel",
+    "OptimalTransportKernel",
     "PathKernel",
     "PathMap",
     "RBFFeatureKernel",
+    "RandomWalkKernel",
+    "RandomWalkMap",
+    "ShortestPathKernel",
+    "ShortestPathMap",
+    "SpectrumKernel",
+    "SpectrumMap",
+    "SpectrumRBFKernel",
+    "StringGPKernel",
+    "SubsequenceKernel",
+    "SubsequenceMap",
+    "SubsequenceRBFKernel",
+    "TransportMap",
     "WLKernel",
     "WLOptimalAssignmentKernel",
     "WLRBFKernel",
     "WeisfeilerLehmanMap",
     "hash_texts",
     "operation_paths",
+    "path_counts",
     "path_vocabulary",
+    "token_string",
 ]

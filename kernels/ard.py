@@ -12,7 +12,7 @@ from torch import Tensor
 from graphbo.architecture import Architecture
 from graphbo.kernels.base import LengthscaleKernel
 from graphbo.kernels.counts import hash_texts
-from graphbo.kernels.feature_maps import PathMap, operation_paths
+from graphbo.kernels.paths import PathMap, path_counts
 from graphbo.kernels.store import Decoder, FeatureStore
 
 
@@ -111,4 +111,4 @@ class PathKernel(ARDKernel):
 def path_vocabulary(architectures: Iterable[Architecture]) -> list[str]:
     """Return the distinct input-output paths of some architectures, sorted."""
     graphs = (architecture.operations_on_nodes() for architecture in architectures)
-    return sorted({path for graph in graphs for path in operation_paths(graph)})
+    return sorted({path for graph in graphs for path in path_counts(graph)})

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from graphbo.kernels.store import FeatureStore
 
+_LENGTHSCALE = 4.0
+
 
 class LinearFeatureKernel(gpytorch.kernels.Kernel):
     r"""A weighted sum of inner products, one weight for each block.
@@ -54,28 +56,20 @@ class LinearFeatureKernel(gpytorch.kernels.Kernel):
 
     @weights.setter
     def weights(self, value: Tensor | float) -> None:
-        value = torch.as_tensor(value).to(self.raw_weights).expand_as(self.raw_weights)
+        raw = self.raw_weights
+        value = torch.as_tensor(value, dtype=raw.dtype, device=raw.device).expand_as(raw)
         self.initialize(raw_weights=self.raw_weights_constraint.inverse_transform(value))
 
     def forward(self, x1: Tensor, x2: Tensor, diag: bool = False, **params: Any) -> Tensor:
         """Return the covariance, `... x n x m`, or `... x n` if ``diag``."""
-        products = self.store.paired_inner_products if diag else self.store.inner_products
-        covariance = weighted_sum(self.weights, products(x1, x2), 1 if diag else 2)
-        if not self.normalize:
-            return covariance
-        scale1 = (
-            weighted_sum(self.weights, self.store.squared_norms(x1), 1).clamp_min(1e-12).rsqrt()
-        )
-        scale2 = (
-            weighted_sum(self.weights, self.store.squared_norms(x2), 1).clamp_min(1e-12).rsqrt()
-        )
-        if diag:
-            return covariance * scale1 * scale2
-        return covariance * scale1.unsqueeze(-1) * scale2.unsqueeze(-2)
+        return feature_covariance(self.store, self.weights, x1, x2, diag, self.normalize)
 
 
 class LengthscaleKernel(gpytorch.kernels.Kernel):
     """A kernel with as many length-scales as it has blocks or features.
+
+    They start at 4, unless a constraint is given. `typical_lengthscale` of the kernels made from
+    this one gives values that fit some rows.
 
     Args:
         num_lengthscales: The number of length-scales.
@@ -89,6 +83,9 @@ class LengthscaleKernel(gpytorch.kernels.Kernel):
         # GPyTorch would take the number for the width of a row.
         self.ard_num_dims = None
         self.num_lengthscales = num_lengthscales
+        if kwargs.get("lengthscale_constraint") is None:
+            # At GPyTorch's 0.69 the covariances of counts and their gradients vanish.
+            self.initialize(lengthscale=_LENGTHSCALE)
 
     def _unit_diagonal(self, x: Tensor) -> Tensor:
         """Return the covariance of each row with itself, `... x n`, for stationary kernels."""
@@ -145,6 +142,33 @@ def _set_weights(kernel: LinearFeatureKernel, value: Tensor) -> None:
     kernel.weights = value
 
 
+def feature_covariance(
+    store: FeatureStore, weights: Tensor, x1: Tensor, x2: Tensor, diag: bool, normalize: bool
+) -> Tensor:
+    """Return the weighted sum of the blocks' inner products.
+
+    Args:
+        store: The features.
+        weights: `... x blocks`.
+        x1: `... x n x d`.
+        x2: `... x m x d`, or `... x n x d` if ``diag``.
+        diag: Whether to take corresponding rows only.
+        normalize: Whether to scale the covariance of each row with itself to one.
+
+    Returns:
+        `... x n x m`, or `... x n` if ``diag``.
+    """
+    products = store.paired_inner_products if diag else store.inner_products
+    covariance = weighted_sum(weights, products(x1, x2), 1 if diag else 2)
+    if not normalize:
+        return covariance
+    scale1 = weighted_sum(weights, store.squared_norms(x1), 1).clamp_min(1e-12).rsqrt()
+    scale2 = weighted_sum(weights, store.squared_norms(x2), 1).clamp_min(1e-12).rsqrt()
+    if diag:
+        return covariance * scale1 * scale2
+    return covariance * scale1.unsqueeze(-1) * scale2.unsqueeze(-2)
+
+
 def weighted_sum(weights: Tensor, blocks: Tensor, trailing: int) -> Tensor:
     """Sum blocks with weights that may have a batch shape.
 
@@ -156,7 +180,6 @@ def weighted_sum(weights: Tensor, blocks: Tensor, trailing: int) -> Tensor:
     Returns:
         `... x n x m`, or `... x n`.
     """
-    weights = weights.to(blocks)
     weights = weights.to(blocks)  # a kernel in float32 serves rows in float64, as in GPyTorch
     if weights.dim() == 1:
         total: Tensor = torch.tensordot(weights, blocks, dims=1)

@@ -56,20 +56,30 @@ class Counts:
     values: npt.NDArray[np.float64]
 
     @classmethod
-    def of(cls, n: int, rows: Indices, columns: Hashes) -> Counts:
+    def of(
+        cls,
+        n: int,
+        rows: Indices,
+        columns: Hashes,
+        values: npt.NDArray[np.float64] | None = None,
+    ) -> Counts:
         """Count how often each feature occurs in each object.
 
         Args:
             n: The number of objects.
             rows: The object of each occurrence.
             columns: The feature of each occurrence.
+            values: How often each occurrence counts; once by default.
         """
         order = np.lexsort((columns, rows))
         rows, columns = rows[order], columns[order]
         new = np.ones(len(rows), bool)
         new[1:] = (rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1])
         starts = np.flatnonzero(new)
-        counts = np.diff(starts, append=len(rows)).astype(np.float64)
+        if values is None or not len(rows):
+            counts = np.diff(starts, append=len(rows)).astype(np.float64)
+        else:
+            counts = np.add.reduceat(values[order], starts)
         return cls(n, rows[starts], columns[starts], counts)
 
     def unary(self) -> Counts:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from graphbo.architecture import OUTPUT, Architecture
+from graphbo.architecture import Architecture
 from graphbo.kernels.counts import Counts, Hashes, Indices, hash_texts, mix
+from graphbo.kernels.naming import Feature, Occurrence, subtree_names
 
 
 class FeatureMap(ABC):
@@ -29,6 +30,18 @@ class FeatureMap(ABC):
     def __call__(self, architectures: Sequence[Architecture]) -> list[Counts]:
         """Return one `Counts` for each block, with a row for each architecture."""
         return self._counts([graph.operations_on_nodes() for graph in architectures])
+
+    def occurrences(self, architecture: Architecture) -> list[Occurrence]:
+        """Return where each feature occurs in an architecture, named and located.
+
+        Without an override of its own a map calls features by their hashes and gives them no
+        place.
+        """
+        return [
+            Occurrence(Feature(block, int(key), f"{block} {int(key):016x}"), times=float(count))
+            for block, counts in zip(self.blocks, self([architecture]), strict=True)
+            for key, count in zip(counts.columns, counts.values, strict=True)
+        ]
 
 
 class WeisfeilerLehmanMap(FeatureMap):
@@ -53,6 +66,23 @@ class WeisfeilerLehmanMap(FeatureMap):
     def _counts(self, graphs: Sequence[Architecture]) -> list[Counts]:
         sizes = np.fromiter((len(graph) for graph in graphs), np.int64, len(graphs))
         owner = np.repeat(np.arange(len(graphs)), sizes)
+        return [Counts.of(len(graphs), owner, labels) for labels in self._labels(graphs)]
+
+    def occurrences(self, architecture: Architecture) -> list[Occurrence]:
+        """Return every occurrence of every subtree; see `FeatureMap.occurrences`."""
+        graph = architecture.operations_on_nodes()
+        levels = zip(
+            self.blocks, self._labels([graph]), subtree_names(graph, self.depth), strict=True
+        )
+        return [
+            Occurrence(Feature(block, int(key), name), (node,))
+            for block, keys, names in levels
+            for node, (key, name) in enumerate(zip(keys, names, strict=True))
+        ]
+
+    def _labels(self, graphs: Sequence[Architecture]) -> list[Hashes]:
+        """Return the label of each node of each graph, at each depth."""
+        sizes = np.fromiter((len(graph) for graph in graphs), np.int64, len(graphs))
         labels = hash_texts([label for graph in graphs for label in graph.nodes])
         offsets = np.cumsum(sizes) - sizes
         degrees = [len(graph.edges) for graph in graphs]
@@ -61,10 +91,9 @@ class WeisfeilerLehmanMap(FeatureMap):
         ).reshape(-1, 2) + np.repeat(offsets, degrees).reshape(-1, 1)
         source, target = ends[:, 0], ends[:, 1]
         words = hash_texts([edge[2] for graph in graphs for edge in graph.edges])
-        result = [Counts.of(len(graphs), owner, labels)]
+        result = [labels]
         for _ in range(self.depth):
-            labels = self._renamed(labels, source, target, words)
-            result.append(Counts.of(len(graphs), owner, labels))
+            result.append(self._renamed(result[-1], source, target, words))
         return result
 
     @staticmethod
@@ -75,37 +104,3 @@ class WeisfeilerLehmanMap(FeatureMap):
         np.add.at(into, target, mix(mix(labels[source]) ^ words))
         np.add.at(out, source, mix(mix(labels[target]) ^ words))
         return mix(mix(mix(labels) + into) + mix(out))
-
-
-class PathMap(FeatureMap):
-    """Counts of the operation sequences on the paths from the input to the output, in one block.
-
-    Reference: White et al., "BANANAS", AAAI 2021, whose encoding says which paths exist.
-    """
-
-    blocks = ("paths",)
-
-    def _counts(self, graphs: Sequence[Architecture]) -> list[Counts]:
-        rows: list[int] = []
-        names: list[str] = []
-        for i, graph in enumerate(graphs):
-            paths = operation_paths(graph)
-            rows.extend([i] * len(paths))
-            names.extend(paths)
-        return [Counts.of(len(graphs), np.array(rows, dtype=np.int64), hash_texts(names))]
-
-
-def operation_paths(graph: Architecture) -> list[str]:
-    """Return the operations along each input-output path, joined by ``"/"``, with repetitions."""
-    successors: dict[int, list[int]] = {}
-    for u, v, _ in graph.edges:
-        successors.setdefault(u, []).append(v)
-    paths, stack = [], [(graph.input, "")]
-    while stack:
-        node, prefix = stack.pop()
-        for target in successors.get(node, ()):
-            if graph.nodes[target] == OUTPUT:
-                paths.append(prefix)
-            else:
-                stack.append((target, f"{prefix}/{graph.nodes[target]}"))
-    return paths

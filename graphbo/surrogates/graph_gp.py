@@ -185,7 +185,9 @@ def _prepare(kernel: Kernel, train_X: Tensor) -> None:
             factors |= dict.fromkeys(module.kernels, math.sqrt(len(module.kernels)))
     for module in kernel.modules():
         if hasattr(module, "typical_lengthscale"):
-            typical = module.typical_lengthscale(train_X) * factors.get(module, 1.0)
+            columns = module.active_dims
+            rows = train_X if columns is None else train_X.index_select(-1, columns)
+            typical = module.typical_lengthscale(rows) * factors.get(module, 1.0)
             module.register_constraint("raw_lengthscale", _positive())
             module.to(train_X).lengthscale = typical
             if not hasattr(module, "lengthscale_prior"):

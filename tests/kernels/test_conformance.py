@@ -11,13 +11,22 @@ from torch import Tensor
 from graphbo.architecture import Architecture
 from graphbo.kernels import (
     Decoder,
+    EditDistanceKernel,
     FeatureStore,
+    GraphletKernel,
     LinearFeatureKernel,
     ListDecoder,
     OneHotKernel,
+    OptimalTransportKernel,
     PathKernel,
     PathMap,
+    RandomWalkKernel,
     RBFFeatureKernel,
+    ShortestPathKernel,
+    SpectrumKernel,
+    SpectrumRBFKernel,
+    SubsequenceKernel,
+    SubsequenceRBFKernel,
     WLKernel,
     WLOptimalAssignmentKernel,
     WLRBFKernel,
@@ -27,6 +36,7 @@ from graphbo.kernels.testing import KernelMaker, check_kernel, example_architect
 from graphbo.spaces import CellSpace, ChainSpace, SearchSpace
 
 PATHS = path_vocabulary(example_architectures()[:6])
+LANDMARKS = example_architectures()[::2]
 KERNELS: dict[str, KernelMaker] = {
     "wl": WLKernel,
     "wl of depth 0": lambda decoder: WLKernel(decoder, depth=0),
@@ -37,6 +47,25 @@ KERNELS: dict[str, KernelMaker] = {
     "paths, all others": lambda decoder: PathKernel(decoder, []),
     "linear in paths": lambda decoder: LinearFeatureKernel(FeatureStore(decoder, PathMap())),
     "rbf of paths": lambda decoder: RBFFeatureKernel(FeatureStore(decoder, PathMap(), unary=True)),
+    "cut and contracted paths": lambda decoder: LinearFeatureKernel(
+        FeatureStore(decoder, PathMap(1, contract={"maxpool"}))
+    ),
+    "shortest paths": ShortestPathKernel,
+    "random walks": RandomWalkKernel,
+    "graphlets": lambda decoder: GraphletKernel(decoder, size=4),
+    "spectrum": SpectrumKernel,
+    "spectrum of tokens": lambda decoder: SpectrumKernel(decoder, strings="tokens"),
+    "spectrum rbf": SpectrumRBFKernel,
+    "subsequences": SubsequenceKernel,
+    "subsequences, not normalised": lambda decoder: SubsequenceKernel(decoder, normalize=False),
+    "subsequences of tokens": lambda decoder: SubsequenceKernel(decoder, 4, 3, "tokens"),
+    "subsequences of length 1": lambda decoder: SubsequenceKernel(decoder, 1, 0),
+    "subsequence rbf": SubsequenceRBFKernel,
+    "edit distances": lambda decoder: EditDistanceKernel(decoder, LANDMARKS),
+    "optimal transport": lambda decoder: OptimalTransportKernel(decoder, LANDMARKS),
+    "normalised optimal transport": lambda decoder: OptimalTransportKernel(
+        decoder, LANDMARKS, structure=(0.1, 0.8), masses={"conv3x3": 3}, normalized=True
+    ),
     "sum": lambda decoder: ScaleKernel(WLKernel(decoder)) + WLRBFKernel(decoder),
     "product": lambda decoder: WLOptimalAssignmentKernel(decoder) * PathKernel(decoder, PATHS),
 }
