@@ -2,6 +2,7 @@
 
 from graphbo.report.bootstrap import bootstrap_interval
 from graphbo.report.drawing import draw
+from graphbo.report.effects import draw_effects
 from graphbo.report.progress import describe
 from graphbo.report.regret import anytime_figure, incumbent_values, search_figure
 from graphbo.report.summary import summarize
@@ -11,6 +12,7 @@ __all__ = [
     "bootstrap_interval",
     "describe",
     "draw",
+    "draw_effects",
     "incumbent_values",
     "search_figure",
     "summarize",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graphbo.architecture import INPUT, OUTPUT, Architecture
@@ -46,36 +47,82 @@ def draw(
     except ImportError as error:
         raise MissingExtraError("matplotlib", "plot") from error
 
+    placement = place(architecture)
+    if ax is None:
+        figure = Figure(figsize=(placement.width, placement.height))
+        ax = figure.add_axes((0, 0, 1, 1))
+    colors = _colors(architecture, operations)
+    paint(ax, placement, lambda item: colors.get(item.label or "", _GREY))
+    return ax.get_figure(root=True)  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the parts of an architecture stand, in inches.
+
+    Attributes:
+        items: The items of `layered_layout`, the nodes first.
+        size: The width and height of each.
+        x: The centres.
+        y: The centres.
+    """
+
+    items: list[Item]
+    size: dict[Item, tuple[float, float]]
+    x: dict[Item, float]
+    y: dict[Item, float]
+
+    @property
+    def limits(self) -> tuple[float, float, float, float]:
+        """The least and the largest x, and the least and the largest y, with a margin."""
+        right = max(self.x[item] + self.size[item][0] / 2 for item in self.items)
+        low = min(self.y[item] - self.size[item][1] / 2 for item in self.items)
+        high = max(self.y[item] + self.size[item][1] / 2 for item in self.items)
+        return -_MARGIN, right + _MARGIN, low - _MARGIN, high + _MARGIN
+
+    @property
+    def width(self) -> float:
+        """The width of the drawing."""
+        return self.limits[1] - self.limits[0]
+
+    @property
+    def height(self) -> float:
+        """The height of the drawing."""
+        return self.limits[3] - self.limits[2]
+
+
+def place(architecture: Architecture) -> Placement:
+    """Give the parts of an architecture their places."""
     items = layered_layout(architecture)
     size = {item: _size(item.label) for item in items}
-    x = _columns(items, size)
-    y = {item: -item.lane * _LANE for item in items}
-    width = max(x[item] + size[item][0] / 2 for item in items) + _MARGIN
-    low = min(y[item] - size[item][1] / 2 for item in items) - _MARGIN
-    high = max(y[item] + size[item][1] / 2 for item in items) + _MARGIN
-    left = -_MARGIN
-    if ax is None:
-        figure = Figure(figsize=(width - left, high - low))
-        ax = figure.add_axes((0, 0, 1, 1))
-        scale = 1.0
-    else:
-        figure = ax.get_figure(root=True)  # type: ignore[assignment]
-        box = ax.get_window_extent()
-        inches = (box.width / figure.dpi, box.height / figure.dpi)
-        scale = min(inches[0] / (width - left), inches[1] / (high - low))
-    ax.set_xlim(left, width)
+    return Placement(
+        items, size, _columns(items, size), {item: -item.lane * _LANE for item in items}
+    )
+
+
+def paint(ax: Axes, placement: Placement, color: Callable[[Item], str]) -> None:
+    """Draw what has been placed, as large as the axes allow.
+
+    Args:
+        ax: Where to draw.
+        placement: What to draw.
+        color: The colour of the box of an item.
+    """
+    left, right, low, high = placement.limits
+    box = ax.get_window_extent()
+    dpi = ax.get_figure(root=True).dpi  # type: ignore[union-attr]
+    scale = min(box.width / dpi / placement.width, box.height / dpi / placement.height)
+    ax.set_xlim(left, right)
     ax.set_ylim(low, high)
     ax.set_aspect("equal")
     ax.set_axis_off()
-
-    colors = _colors(architecture, operations)
-    for item in items:
+    x, y, size = placement.x, placement.y, placement.size
+    for item in placement.items:
         for target in item.targets:
             _draw_line(ax, item, target, x, y, size, scale)
-    for item in items:
+    for item in placement.items:
         if not item.is_bend:
-            _draw_box(ax, item, x[item], y[item], size[item], colors, scale)
-    return figure
+            _draw_box(ax, item, x[item], y[item], size[item], color(item), scale)
 
 
 def _size(label: str | None) -> tuple[float, float]:
@@ -157,9 +204,10 @@ def _draw_box(
     x: float,
     y: float,
     size: tuple[float, float],
-    colors: dict[str, str],
+    color: str,
     scale: float,
 ) -> None:
+    from matplotlib.colors import to_rgb
     from matplotlib.patches import Circle, FancyBboxPatch
 
     label = item.label or ""
@@ -178,10 +226,12 @@ def _draw_box(
             width,
             height,
             boxstyle="round,pad=0,rounding_size=0.08",
-            facecolor=colors.get(label, _GREY),
+            facecolor=color,
             edgecolor=_INK,
             linewidth=(0.6 if item.is_label else 1.1) * scale,
             zorder=2,
         )
     )
-    ax.text(x, y, label, ha="center", va="center", fontsize=_FONT * scale, color="black", zorder=3)
+    red, green, blue = to_rgb(color)
+    ink = "black" if 0.3 * red + 0.59 * green + 0.11 * blue > 0.45 else "white"
+    ax.text(x, y, label, ha="center", va="center", fontsize=_FONT * scale, color=ink, zorder=3)

@@ -18,16 +18,21 @@ class Item:
     Attributes:
         layer: The column, from 0.
         label: The text; None for a bend.
-        is_label: Whether this is the label of an edge.
+        edge: The edge whose label this is, as node indices; None for other things.
         lane: The row, as a real number; items of a layer are at least 1 apart.
         targets: Where lines lead from here, always in a later layer.
     """
 
     layer: int
     label: str | None
-    is_label: bool = False
+    edge: tuple[int, int] | None = None
     lane: float = 0.0
     targets: list[Item] = field(default_factory=list)
+
+    @property
+    def is_label(self) -> bool:
+        """Whether this is the label of an edge."""
+        return self.edge is not None
 
     @property
     def is_bend(self) -> bool:
@@ -74,7 +79,7 @@ def _items(architecture: Architecture) -> list[Item]:
         last = items[u]
         for layer in range(depth[u] + 1, depth[v]):
             here = bool(label) and layer == middle
-            item = Item(layer, label if here else None, is_label=here)
+            item = Item(layer, label, edge=(u, v)) if here else Item(layer, None)
             items.append(item)
             last.targets.append(item)
             last = item

@@ -1,17 +1,27 @@
 """BoTorch models over architectures."""
 
 from graphbo.surrogates.defaults import KernelFactory, default_kernels
+from graphbo.surrogates.explanation import (
+    Explanation,
+    FeatureEffect,
+    explain,
+    feature_effects,
+)
 from graphbo.surrogates.fitting import fit, log_posterior
 from graphbo.surrogates.graph_gp import GraphGP
 from graphbo.surrogates.surrogate import GraphSurrogate
 from graphbo.surrogates.transforms import NormalScores
 
 __all__ = [
+    "Explanation",
+    "FeatureEffect",
     "GraphGP",
     "GraphSurrogate",
     "KernelFactory",
     "NormalScores",
     "default_kernels",
+    "explain",
+    "feature_effects",
     "fit",
     "log_posterior",
 ]
