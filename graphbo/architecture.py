@@ -20,6 +20,7 @@ INPUT = "input"
 OUTPUT = "output"
 
 Edge = tuple[int, int, str]
+_label = operator.itemgetter(2)
 
 
 class Architecture:
@@ -171,9 +172,9 @@ class Architecture:
         Each labelled edge becomes a node. States (nodes with the label ``""``) vanish: what fed
         them feeds what they fed. Architectures without either are returned as they are.
         """
-        states = {i for i, label in enumerate(self.nodes) if label == ""}
-        if not states and not any(label for _, _, label in self.edges):
+        if "" not in self.nodes and not any(map(_label, self.edges)):
             return self
+        states = {i for i, label in enumerate(self.nodes) if label == ""}
         nodes = list(self.nodes)
         successors: list[set[int]] = [set() for _ in nodes]
         for u, v, label in self.edges:

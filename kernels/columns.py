@@ -31,14 +31,25 @@ class HammingKernel(LengthscaleKernel):
     Args:
         cardinalities: The number of choices of each of the d columns.
         kwargs: What every GPyTorch kernel takes, ``lengthscale_prior`` among it.
+
+    Raises:
+        ValueError: If there is no column, or a column without choices; and when the kernel is
+            called, if rows have other columns or choices.
     """
 
     def __init__(self, cardinalities: Sequence[int], **kwargs: Any) -> None:
+        if not cardinalities or min(cardinalities) < 1:
+            raise ValueError(
+                "there must be one column or more, each with at least one choice; "
+                f"got the cardinalities {list(cardinalities)}"
+            )
         super().__init__(len(cardinalities), **kwargs)
         self.cardinalities = tuple(cardinalities)
 
     def forward(self, x1: Tensor, x2: Tensor, diag: bool = False, **params: Any) -> Tensor:
         """Return the covariance, `... x n x m`, or `... x n` if ``diag``."""
+        for x in (x1, x2):
+            self._check(x)
         if diag and x1 is x2:
             return self._unit_diagonal(x1)
         weights = self.lengthscale.to(x1).pow(-2)
@@ -61,9 +72,23 @@ class HammingKernel(LengthscaleKernel):
         Returns:
             `1 x d`.
         """
+        self._check(x)
         agreement = self._codes(x).mean(-2).square().sum()
         typical = (len(self.cardinalities) - agreement).clamp_min(0.1).sqrt()
         return typical.expand(1, self.num_lengthscales)
+
+    def _check(self, x: Tensor) -> None:
+        if x.shape[-1] != len(self.cardinalities):
+            raise ValueError(
+                f"the kernel has {len(self.cardinalities)} columns, chosen by active_dims; "
+                f"the rows have {x.shape[-1]}"
+            )
+        limits = torch.tensor(self.cardinalities, device=x.device)
+        outside = ((x.round() >= limits) | (x.round() < -1)).reshape(-1, x.shape[-1]).any(0)
+        for j in outside.nonzero()[:1].flatten().tolist():
+            raise ValueError(
+                f"column {j} has choices from -1 to {self.cardinalities[j] - 1}; a row has another"
+            )
 
     def _codes(self, x: Tensor) -> Tensor:
         """Return the one-hot code with -1 among the choices, `... n x sum(cardinalities + 1)`."""

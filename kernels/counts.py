@@ -36,7 +36,8 @@ def hash_text(text: str) -> int:
 
 def hash_texts(texts: Sequence[str]) -> Hashes:
     """Return the hashes of some texts."""
-    return np.fromiter((hash_text(text) for text in texts), np.uint64, len(texts))
+    known = {text: hash_text(text) for text in set(texts)}
+    return np.fromiter(map(known.__getitem__, texts), np.uint64, len(texts))
 
 
 @dataclass(frozen=True)
@@ -85,25 +86,37 @@ class Counts:
     def unary(self) -> Counts:
         """Code a count a as a ones, so that inner products become histogram intersections.
 
-        ``min(a, b) = sum_t [a >= t][b >= t]``, and squared distances become ``|a - b|``.
+        ``min(a, b) = sum_t [a >= t][b >= t]``, and squared distances become ``|a - b|``. Counts
+        from 256 on would take too much room: they are rounded down, by less than 1/64, and coded in
+        steps wider than one, each with the root of its width as its entry. So they have minima and
+        differences too, and a count of 10^9 has 2,300 entries.
+
+        Raises:
+            ValueError: If a count is no whole number.
         """
-        repeats = self.values.astype(np.int64)
+        if (self.values % 1 != 0).any():
+            raise ValueError("only whole numbers have a unary code; some counts are none")
+        # Steps are 4^k wide from 4^(k + 3) to 4^(k + 4), of which there are 192.
+        k = np.maximum((np.frexp(self.values)[1] - 7) // 2, 0)
+        begin = np.where(k > 0, 64 * 4.0**k, 0)
+        repeats = np.where(k > 0, 64 + 192 * k, 0) + ((self.values - begin) // 4.0**k).astype(int)
         first = np.repeat(np.cumsum(repeats) - repeats, repeats)
-        level = (np.arange(repeats.sum()) - first).astype(np.uint64)
+        level = np.arange(repeats.sum()) - first
+        width = np.maximum((level - 64) // 192, 0)
         columns = np.repeat(self.columns, repeats)
         # The first unit keeps its feature's name; the others get names of their own.
-        named = np.where(level == 0, columns, mix(columns + mix(level)))
-        return Counts(self.n, np.repeat(self.rows, repeats), named, np.ones(len(named)))
+        named = np.where(level == 0, columns, mix(columns + mix(level.astype(np.uint64))))
+        return Counts(self.n, np.repeat(self.rows, repeats), named, 2.0**width)
 
     def to_csr(self, vocabulary: Hashes) -> sp.csr_matrix:
         """Return the ``n x len(vocabulary)`` matrix of the features in a sorted vocabulary."""
         position = np.searchsorted(vocabulary, self.columns)
-        position = np.minimum(position, max(len(vocabulary) - 1, 0))
-        known = vocabulary[position] == self.columns if len(vocabulary) else np.zeros(0, bool)
-        if not len(vocabulary):
-            return sp.csr_matrix((self.n, 0))
-        entries = (self.values[known], (self.rows[known], position[known]))
-        return sp.csr_matrix(entries, shape=(self.n, len(vocabulary)))
+        known = position < len(vocabulary)
+        known[known] = vocabulary[position[known]] == self.columns[known]
+        rows = self.rows[known]
+        starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=self.n))])
+        parts = (self.values[known], position[known], starts)
+        return sp.csr_matrix(parts, shape=(self.n, len(vocabulary)))
 
     @staticmethod
     def concatenate(parts: Sequence[Counts]) -> Counts:

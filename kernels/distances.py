@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from graphbo.architecture import Architecture
 from graphbo.kernels.base import RBFFeatureKernel
 from graphbo.kernels.counts import Counts, hash_texts
 from graphbo.kernels.feature_maps import FeatureMap
+from graphbo.kernels.naming import Occurrence
 
 Floats = npt.NDArray[np.float64]
 
@@ -33,11 +34,19 @@ class DistanceMap(FeatureMap):
         landmarks: The set Z; repeated architectures are dropped.
 
     Raises:
-        ValueError: If there is no landmark.
+        ValueError: If there is no landmark, or one is no architecture.
     """
 
     def __init__(self, landmarks: Sequence[Architecture]) -> None:
+        if not isinstance(landmarks, Iterable):
+            raise ValueError(f"landmarks are a list of architectures; got {landmarks!r}")
         self.landmarks = tuple(dict.fromkeys(landmarks))
+        for landmark in self.landmarks:
+            if not isinstance(landmark, Architecture):
+                raise ValueError(
+                    "landmarks are architectures, such as `ListDecoder.architectures`; "
+                    f"got a {type(landmark).__name__}"
+                )
         if not self.landmarks:
             raise ValueError("a distance kernel needs at least one landmark; there are none")
         self._columns = hash_texts([f"landmark {i}" for i in range(len(self.landmarks))])
@@ -45,6 +54,10 @@ class DistanceMap(FeatureMap):
     @abstractmethod
     def distances(self, architectures: Sequence[Architecture]) -> Floats:
         """Return the distances to the landmarks, `blocks x n x landmarks`."""
+
+    def occurrences(self, architecture: Architecture) -> list[Occurrence]:
+        """Return nothing: how far a landmark is does not occur anywhere in an architecture."""
+        return []
 
     def _counts(self, graphs: Sequence[Architecture]) -> list[Counts]:
         result = []

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from graphbo.architecture import Architecture
-from graphbo.kernels.counts import Counts, Hashes, Indices, hash_texts, mix
+from graphbo.kernels.counts import Counts, Hashes, mix
+from graphbo.kernels.flat import FlatGraphs
 from graphbo.kernels.naming import Feature, Occurrence, subtree_names
+
+_AT_ONCE = 100_000
 
 
 class FeatureMap(ABC):
@@ -29,7 +32,23 @@ class FeatureMap(ABC):
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[Counts]:
         """Return one `Counts` for each block, with a row for each architecture."""
-        return self._counts([graph.operations_on_nodes() for graph in architectures])
+        graphs = [graph.operations_on_nodes() for graph in architectures]
+        parts = [self._counts(part) for part in self._split(graphs)]
+        return parts[0] if len(parts) == 1 else [*map(Counts.concatenate, zip(*parts, strict=True))]
+
+    def _cost(self, graph: Architecture) -> int:
+        """Return a number to which the memory that the graph takes is about proportional."""
+        return len(graph.edges)
+
+    def _split(self, graphs: Sequence[Architecture]) -> Iterator[Sequence[Architecture]]:
+        """Yield runs of graphs that take a bounded amount of memory, or one graph alone."""
+        start, total = 0, 0
+        for i, cost in enumerate(map(self._cost, graphs)):
+            total += cost
+            if total > _AT_ONCE and i > start:
+                yield graphs[start:i]
+                start, total = i, cost
+        yield graphs[start:]
 
     def occurrences(self, architecture: Architecture) -> list[Occurrence]:
         """Return where each feature occurs in an architecture, named and located.
@@ -42,6 +61,30 @@ class FeatureMap(ABC):
             for block, counts in zip(self.blocks, self([architecture]), strict=True)
             for key, count in zip(counts.columns, counts.values, strict=True)
         ]
+
+
+class DerivedMap(FeatureMap):
+    """Blocks that are a function of the counts of another map.
+
+    What occurs in an architecture are the features of the other map.
+
+    Args:
+        source: The other map.
+    """
+
+    def __init__(self, source: FeatureMap) -> None:
+        self.source = source
+
+    @abstractmethod
+    def derived(self, counts: Sequence[Counts]) -> list[Counts]:
+        """Return one `Counts` for each block, from one for each block of the other map."""
+
+    def occurrences(self, architecture: Architecture) -> list[Occurrence]:
+        """Return where the features of the other map occur; see `FeatureMap.occurrences`."""
+        return self.source.occurrences(architecture)
+
+    def _counts(self, graphs: Sequence[Architecture]) -> list[Counts]:
+        return self.derived(self.source._counts(graphs))
 
 
 class WeisfeilerLehmanMap(FeatureMap):
@@ -64,15 +107,17 @@ class WeisfeilerLehmanMap(FeatureMap):
         self.blocks = tuple(f"depth_{h}" for h in range(depth + 1))
 
     def _counts(self, graphs: Sequence[Architecture]) -> list[Counts]:
-        sizes = np.fromiter((len(graph) for graph in graphs), np.int64, len(graphs))
-        owner = np.repeat(np.arange(len(graphs)), sizes)
-        return [Counts.of(len(graphs), owner, labels) for labels in self._labels(graphs)]
+        flat = FlatGraphs.of(graphs)
+        return [Counts.of(flat.n, flat.owner, labels) for labels in self._labels(flat)]
 
     def occurrences(self, architecture: Architecture) -> list[Occurrence]:
         """Return every occurrence of every subtree; see `FeatureMap.occurrences`."""
         graph = architecture.operations_on_nodes()
         levels = zip(
-            self.blocks, self._labels([graph]), subtree_names(graph, self.depth), strict=True
+            self.blocks,
+            self._labels(FlatGraphs.of([graph])),
+            subtree_names(graph, self.depth),
+            strict=True,
         )
         return [
             Occurrence(Feature(block, int(key), name), (node,))
@@ -80,27 +125,15 @@ class WeisfeilerLehmanMap(FeatureMap):
             for node, (key, name) in enumerate(zip(keys, names, strict=True))
         ]
 
-    def _labels(self, graphs: Sequence[Architecture]) -> list[Hashes]:
+    def _labels(self, flat: FlatGraphs) -> list[Hashes]:
         """Return the label of each node of each graph, at each depth."""
-        sizes = np.fromiter((len(graph) for graph in graphs), np.int64, len(graphs))
-        labels = hash_texts([label for graph in graphs for label in graph.nodes])
-        offsets = np.cumsum(sizes) - sizes
-        degrees = [len(graph.edges) for graph in graphs]
-        ends = np.array(
-            [edge[:2] for graph in graphs for edge in graph.edges], dtype=np.int64
-        ).reshape(-1, 2) + np.repeat(offsets, degrees).reshape(-1, 1)
-        source, target = ends[:, 0], ends[:, 1]
-        words = hash_texts([edge[2] for graph in graphs for edge in graph.edges])
-        result = [labels]
+        result = [flat.labels]
         for _ in range(self.depth):
-            result.append(self._renamed(result[-1], source, target, words))
+            labels = mix(result[-1])
+            into, out = np.zeros_like(labels), np.zeros_like(labels)
+            # A sum of scrambled values modulo 2^64 is a hash of a multiset.
+            words = mix(labels)
+            np.add.at(into, flat.target, words[flat.source])
+            np.add.at(out, flat.source, words[flat.target])
+            result.append(mix(mix(labels + into) + mix(out)))
         return result
-
-    @staticmethod
-    def _renamed(labels: Hashes, source: Indices, target: Indices, words: Hashes) -> Hashes:
-        """Hash each node's label with the multisets of its neighbours' labels."""
-        into, out = np.zeros_like(labels), np.zeros_like(labels)
-        # A sum of scrambled values modulo 2^64 is a hash of a multiset.
-        np.add.at(into, target, mix(mix(labels[source]) ^ words))
-        np.add.at(out, source, mix(mix(labels[target]) ^ words))
-        return mix(mix(mix(labels) + into) + mix(out))

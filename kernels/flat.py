@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,8 @@ from graphbo.architecture import INPUT, OUTPUT, Architecture
 from graphbo.kernels.counts import Counts, Hashes, Indices, hash_text, hash_texts, mix
 
 Weights = npt.NDArray[np.float64]
+
+_MOST_WALKS = 200_000
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,16 @@ class FlatGraphs:
     @classmethod
     def of(cls, graphs: Sequence[Architecture]) -> FlatGraphs:
         """Lay out graphs with operations on nodes, whose edges have no labels."""
-        sizes = np.fromiter((len(graph) for graph in graphs), np.int64, len(graphs))
-        offsets = np.cumsum(sizes) - sizes
-        degrees = [len(graph.edges) for graph in graphs]
-        ends = np.array([edge[:2] for graph in graphs for edge in graph.edges], dtype=np.int64)
-        ends = ends.reshape(-1, 2) + np.repeat(offsets, degrees).reshape(-1, 1)
+        sizes = np.array([len(graph.nodes) for graph in graphs], np.int64)
+        degrees = np.array([len(graph.edges) for graph in graphs], np.int64)
+        edges = list(chain.from_iterable(graph.edges for graph in graphs))
+        shift = np.repeat(np.cumsum(sizes) - sizes, degrees)
+        source, target = (
+            np.fromiter(map(itemgetter(end), edges), np.int64, len(edges)) for end in (0, 1)
+        )
         owner = np.repeat(np.arange(len(graphs)), sizes)
-        labels = hash_texts([label for graph in graphs for label in graph.nodes])
-        return cls(len(graphs), owner, labels, ends[:, 0], ends[:, 1])
+        labels = hash_texts(list(chain.from_iterable(graph.nodes for graph in graphs)))
+        return cls(len(graphs), owner, labels, source + shift, target + shift)
 
     @classmethod
     def of_strings(cls, strings: Sequence[Sequence[str]]) -> FlatGraphs:
@@ -61,6 +67,14 @@ class FlatGraphs:
         size = len(self.owner)
         entries = (np.ones(len(self.source)), (self.source, self.target))
         return sp.csr_matrix(entries, shape=(size, size))
+
+    def layers(self) -> Indices:
+        """Return the number of edges on the longest path that leads to each node."""
+        layer = np.zeros(len(self.owner), np.int64)
+        while (behind := layer[self.target] <= layer[self.source]).any():
+            late = self.target[behind]
+            np.maximum.at(layer, late, layer[self.source[behind]] + 1)
+        return layer
 
     def path_counts(self) -> tuple[Weights, Weights]:
         """Return how many paths lead from the input to each node, and from it to the output."""
@@ -128,28 +142,52 @@ def gapped_walks(
 
     Returns:
         The walks with 1, 2, ... and ``length`` labels.
+
+    Raises:
+        ValueError: If there are more than 200,000 different ones in a graph, on average.
     """
     nodes = np.arange(len(flat.owner))
     weights = np.ones(len(nodes)) if first is None else first
     walks = Walks(nodes, mix(flat.labels), np.zeros_like(nodes), weights)
-    leaps = [flat.adjacency]
-    for _ in range(max_gap):
-        leaps.append(leaps[-1] @ flat.adjacency)
-    result = [walks]
+    result, steps = [walks], leaps(flat, max_gap)
     for _ in range(length - 1):
-        walks = _extended(_merged(walks), leaps, flat.labels)
+        merged = _merged(walks)
+        if len(merged.node) > _MOST_WALKS * flat.n:
+            raise ValueError(
+                f"there are more than {_MOST_WALKS:,} different sequences of labels in a network; "
+                "count shorter ones, or allow smaller gaps"
+            )
+        walks = _extended(merged, steps, flat.labels)
         result.append(walks)
     return result
 
 
-def _extended(walks: Walks, leaps: Sequence[sp.csr_matrix], labels: Hashes) -> Walks:
+def leaps(flat: FlatGraphs, max_gap: int) -> list[sp.csr_matrix]:
+    """Return how many ways lead from node to node that skip 0, 1, ... and ``max_gap`` nodes."""
+    result = [flat.adjacency]
+    for _ in range(max_gap):
+        result.append(result[-1] @ flat.adjacency)
+    return result
+
+
+def sequence_hashes(sequences: Sequence[Sequence[str]]) -> Hashes:
+    """Return the hashes that walks have for their labels, of sequences of the same length."""
+    shape = len(sequences), len(sequences[0]) if sequences else 0
+    labels = hash_texts(list(chain.from_iterable(sequences))).reshape(shape)
+    words = np.zeros(len(sequences), np.uint64)
+    for column in labels.T:
+        words = mix(words + column)
+    return words
+
+
+def _extended(walks: Walks, steps: Sequence[sp.csr_matrix], labels: Hashes) -> Walks:
     """Append one label to all walks, after none or more skipped nodes."""
     node: list[Indices] = []
     words: list[Hashes] = []
     gaps: list[Indices] = []
     counts: list[Weights] = []
-    for skipped, leap in enumerate(leaps):
-        allowed = np.flatnonzero(walks.gaps + skipped < len(leaps))
+    for skipped, leap in enumerate(steps):
+        allowed = np.flatnonzero(walks.gaps + skipped < len(steps))
         begin = leap.indptr[walks.node[allowed]].astype(np.int64)
         degree = leap.indptr[walks.node[allowed] + 1] - begin
         entry = np.repeat(allowed, degree)

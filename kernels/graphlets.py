@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import combinations, permutations
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,12 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from graphbo.architecture import Architecture
+from graphbo.canonical import canonical_order
 from graphbo.kernels.base import LinearFeatureKernel
 from graphbo.kernels.counts import Counts, Hashes, Indices, mix
 from graphbo.kernels.feature_maps import FeatureMap
 from graphbo.kernels.flat import FlatGraphs
+from graphbo.kernels.naming import MOST_PLACES, Feature, Occurrence
 from graphbo.kernels.store import Decoder, FeatureStore
 
 _SIZES = (2, 3, 4)
@@ -42,17 +46,49 @@ class GraphletMap(FeatureMap):
         self.size = size
         self.blocks = tuple(f"size_{nodes}" for nodes in range(2, size + 1))
 
+    def occurrences(self, architecture: Architecture) -> list[Occurrence]:
+        """Return every graphlet and its nodes; see `FeatureMap.occurrences`.
+
+        Where those of one size have more than `MOST_PLACES`, they are counted without.
+        """
+        graph = architecture.operations_on_nodes()
+        result = []
+        for block, (subsets, keys) in zip(
+            self.blocks, self._subgraphs(FlatGraphs.of([graph])), strict=True
+        ):
+            distinct, chosen, which, times = np.unique(
+                keys, return_index=True, return_inverse=True, return_counts=True
+            )
+            features = [
+                Feature(block, int(key), _name(subsets[i].tolist(), graph))
+                for key, i in zip(distinct, chosen, strict=True)
+            ]
+            if len(subsets) <= MOST_PLACES:
+                places = map(tuple, subsets.tolist())
+                result += [
+                    Occurrence(features[i], nodes) for i, nodes in zip(which, places, strict=True)
+                ]
+            else:
+                pairs = zip(features, times.tolist(), strict=True)
+                result += [Occurrence(feature, times=float(count)) for feature, count in pairs]
+        return result
+
     def _counts(self, graphs: Sequence[Architecture]) -> list[Counts]:
         flat = FlatGraphs.of(graphs)
+        found = self._subgraphs(flat)
+        return [Counts.of(flat.n, flat.owner[nodes[:, 0]], keys) for nodes, keys in found]
+
+    def _cost(self, graph: Architecture) -> int:
+        return comb(len(graph), self.size)
+
+    def _subgraphs(self, flat: FlatGraphs) -> Iterator[tuple[Indices, Hashes]]:
+        """Yield the nodes of the graphlets of each size and the hashes of their classes."""
         neighbours = (flat.adjacency + flat.adjacency.T).tocsr()
-        subsets = np.sort(np.stack([flat.source, flat.target], axis=1), axis=1)
-        result = []
+        subsets = np.stack([flat.source, flat.target], axis=1)
         for size in range(2, self.size + 1):
             if size > 2:
                 subsets = _grown(subsets, neighbours)
-            names = _names(subsets, flat)
-            result.append(Counts.of(flat.n, flat.owner[subsets[:, 0]], names))
-        return result
+            yield subsets, _hashes(subsets, flat)
 
 
 class GraphletKernel(LinearFeatureKernel):
@@ -101,7 +137,7 @@ def _grown(subsets: Indices, neighbours: sp.csr_matrix) -> Indices:
     return kept
 
 
-def _names(subsets: Indices, flat: FlatGraphs) -> Hashes:
+def _hashes(subsets: Indices, flat: FlatGraphs) -> Hashes:
     """Hash induced subgraphs so that those and only those that are isomorphic agree."""
     k, size = subsets.shape[1], len(flat.owner)
     pairs = list(combinations(range(k), 2))
@@ -119,6 +155,27 @@ def _names(subsets: Indices, flat: FlatGraphs) -> Hashes:
             matrix |= there.astype(np.uint64) << np.uint64(order.index(i) * k + order.index(j))
         names += mix(drawing + mix(matrix))
     return names
+
+
+def _name(nodes: Sequence[int], graph: Architecture) -> str:
+    """Return the edges of an induced subgraph, as in ``"conv -> conv#2, pool -> conv#2"``."""
+    edges = [(u, v) for u, v, _ in graph.edges if u in nodes and v in nodes]
+    depth = dict.fromkeys(nodes, 0)
+    for u, v in edges:  # sorted, and so in topological order
+        depth[v] = max(depth[v], depth[u] + 1)
+    order = canonical_order(
+        [f"{depth[node]} {graph.nodes[node]}" for node in nodes],
+        [(nodes.index(u), nodes.index(v), "") for u, v in edges],
+    )
+    names: dict[int, str] = {}
+    seen: Counter[str] = Counter()
+    for node in (nodes[i] for i in order):
+        label = graph.nodes[node]
+        seen[label] += 1
+        names[node] = label if seen[label] == 1 else f"{label}#{seen[label]}"
+    place = {node: i for i, node in enumerate(names)}
+    edges.sort(key=lambda edge: (place[edge[0]], place[edge[1]]))
+    return ", ".join(f"{names[u]} -> {names[v]}" for u, v in edges)
 
 
 def _contains(values: Indices, wanted: Indices) -> npt.NDArray[np.bool_]:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from graphbo.architecture import INPUT, OUTPUT, Architecture
+from graphbo.architecture import Architecture
 from graphbo.errors import MissingExtraError
 from graphbo.kernels.distances import DistanceKernel, DistanceMap, Floats
+from graphbo.kernels.layers import Layers
 from graphbo.kernels.store import Decoder, FeatureStore
 
 END_MASS = 0.1
 """The mass of the input, and of the output, relative to the mass of all operations."""
 
-_NO_PATH = 1e6
 _UNASSIGNED = 2.0  # a unit of mass that is left on both sides; no match costs more
 
 
@@ -54,8 +53,8 @@ class TransportMap(DistanceMap):
             between 0 and 1.
 
     Raises:
-        ValueError: If there is no landmark or no weight, or a weight, a cost or a mass is negative
-            or not a number.
+        ValueError: If there is no landmark or no weight, a weight, a cost or a mass is negative or
+            not a number, or a mismatch is not one of two labels with one cost.
         MissingExtraError: If there are masses and POT is not installed.
     """
 
@@ -77,11 +76,11 @@ class TransportMap(DistanceMap):
         if self.masses:
             _transport()
         self.blocks = tuple(f"transport, structure {weight:g}" for weight in self.structure)
-        self._layers = _Layers.of(self.landmarks, self.masses)
+        self._layers = Layers.of(self.landmarks, self.masses)
 
     def distances(self, architectures: Sequence[Architecture]) -> Floats:
         """Return the distances to the landmarks, `blocks x n x landmarks`."""
-        first, second = _Layers.of(architectures, self.masses), self._layers
+        first, second = Layers.of(architectures, self.masses), self._layers
         result = self._between_ends(first, second)
         solve = _transported if self.masses else _assigned
         targets = second.parts()
@@ -98,7 +97,7 @@ class TransportMap(DistanceMap):
             result /= (1 + 2 * END_MASS) * (first.totals[:, None] + second.totals)
         return result
 
-    def _between_ends(self, first: _Layers, second: _Layers) -> Floats:
+    def _between_ends(self, first: Layers, second: Layers) -> Floats:
         """Return the part of the distances that input and output have, `blocks x n x m`."""
         gaps = np.abs(first.ends[:, None] - second.ends).mean(-1)
         costs = np.minimum(self.structure[:, None, None, None] * gaps, _UNASSIGNED).sum(-1)
@@ -141,8 +140,8 @@ class OptimalTransportKernel(DistanceKernel):
         kwargs: What every GPyTorch kernel takes, ``lengthscale_prior`` among it.
 
     Raises:
-        ValueError: If there is no landmark or no weight, or a weight, a cost or a mass is negative
-            or not a number.
+        ValueError: If there is no landmark or no weight, a weight, a cost or a mass is negative or
+            not a number, or a mismatch is not one of two labels with one cost.
         MissingExtraError: If there are masses and POT is not installed.
 
     Example:
@@ -170,86 +169,6 @@ class OptimalTransportKernel(DistanceKernel):
             normalized=normalized,
         )
         super().__init__(FeatureStore(decoder, distances), **kwargs)
-
-
-@dataclass(frozen=True)
-class _Layers:
-    """The layers of some networks.
-
-    Attributes:
-        starts: Where the operations of each network begin, and where the last end (``n + 1``).
-        labels: The operation of each of ``k`` layers.
-        masses: Their masses (``k``).
-        paths: Their path lengths (``k x 6``).
-        ends: The path lengths of the input and of the output (``n x 2 x 6``).
-        totals: The mass of all operations, at least 1 (``n``).
-    """
-
-    starts: list[int]
-    labels: list[str]
-    masses: Floats
-    paths: Floats
-    ends: Floats
-    totals: Floats
-
-    @classmethod
-    def of(cls, architectures: Sequence[Architecture], masses: Mapping[str, float]) -> _Layers:
-        starts: list[int] = [0]
-        labels: list[str] = []
-        paths: list[Floats] = []
-        ends: list[Floats] = []
-        totals: list[float] = []
-        for architecture in architectures:
-            graph = architecture.operations_on_nodes().pruned()
-            lengths = path_lengths(graph)
-            inner = [i for i, label in enumerate(graph.nodes) if label not in (INPUT, OUTPUT)]
-            labels.extend(graph.nodes[i] for i in inner)
-            paths.extend(lengths[i] for i in inner)
-            ends.append(lengths[[graph.input, graph.output]])
-            totals.append(max(sum(masses.get(graph.nodes[i], 1.0) for i in inner), 1.0))
-            starts.append(len(labels))
-        return cls(
-            starts,
-            labels,
-            np.array([masses.get(label, 1.0) for label in labels]),
-            np.array(paths).reshape(-1, 6),
-            np.array(ends).reshape(-1, 2, 6),
-            np.array(totals),
-        )
-
-    def parts(self) -> list[slice]:
-        """Return which layers are those of each network."""
-        return [slice(a, b) for a, b in zip(self.starts, self.starts[1:], strict=False)]
-
-
-def path_lengths(graph: Architecture) -> Floats:
-    """Return how far each node is from the input and from the output.
-
-    Args:
-        graph: An architecture with ``n`` nodes.
-
-    Returns:
-        The shortest, the longest and the mean length of a path from the input, and the same to the
-        output (``n x 6``). The mean is that of a random walk, which takes each edge with the same
-        probability; from the input it is walked backwards.
-    """
-    n = len(graph)
-    forward = [(u, v) for u, v, _ in graph.edges]
-    backward = [(n - 1 - v, n - 1 - u) for u, v in forward]
-    there = _lengths_from(graph.input, n, forward)
-    back = _lengths_from(n - 1 - graph.output, n, backward)
-    return np.concatenate([there, back[::-1]], axis=1)
-
-
-def _lengths_from(start: int, n: int, edges: Sequence[tuple[int, int]]) -> Floats:
-    """Return the shortest, longest and mean lengths; every edge leads to a larger number."""
-    lengths = np.full((n, 3), _NO_PATH)
-    lengths[start] = 0
-    for v in range(n):
-        before = lengths[[u for u, target in edges if target == v]]
-        if len(before):
-            lengths[v] = 1 + before[:, 0].min(), 1 + before[:, 1].max(), 1 + before[:, 2].mean()
-    return lengths
 
 
 def _assigned(cost: Floats, first: Floats, second: Floats) -> float:
@@ -286,8 +205,14 @@ def _check(
     if not structure or not all(0 <= weight < math.inf for weight in structure):
         raise ValueError(f"structure holds one or more weights of at least 0; got {structure}")
     for pair, cost in mismatch.items():
+        if not (isinstance(pair, tuple) and len(pair) == 2):
+            raise ValueError(f"mismatches are named by pairs of labels; got {pair!r}")
         if not cost >= 0:
             raise ValueError(f"a mismatch costs at least 0 (math.inf is allowed); {pair}: {cost}")
+        if pair[0] == pair[1] and cost:
+            raise ValueError(f"equal labels match at no cost; {pair}: {cost}")
+        if mismatch.get(pair[::-1], cost) != cost:
+            raise ValueError(f"the mismatch of {pair} has two different costs, in both orders")
     for label, mass in masses.items():
         if not 0 <= mass < math.inf:
             raise ValueError(f"a mass is finite and at least 0; {label!r} has {mass}")

@@ -9,9 +9,10 @@ import numpy as np
 from graphbo.architecture import INPUT, Architecture
 from graphbo.kernels.counts import Counts, hash_text, hash_texts
 from graphbo.kernels.feature_maps import FeatureMap
-from graphbo.kernels.naming import Feature, Occurrence, path_name, paths
+from graphbo.kernels.naming import MOST_PLACES, Feature, Occurrence, path_name, paths
 
 _CUT = "..."
+_MOST_NAMES = 200_000
 
 
 class PathMap(FeatureMap):
@@ -33,7 +34,8 @@ class PathMap(FeatureMap):
             a path through such a node is the path around it.
 
     Raises:
-        ValueError: If ``max_length`` is less than 1, or ``contract`` a text.
+        ValueError: If ``max_length`` is less than 1, or ``contract`` a text; and when it is called,
+            if an architecture has more than 200,000 different paths.
     """
 
     blocks = ("paths",)
@@ -51,17 +53,26 @@ class PathMap(FeatureMap):
         return path_counts(graph, self.max_length, self.contract)
 
     def occurrences(self, architecture: Architecture) -> list[Occurrence]:
-        """Return every path and its operations; see `FeatureMap.occurrences`."""
+        """Return every path and its operations; see `FeatureMap.occurrences`.
+
+        Where there are more than `MOST_PLACES` paths, they are counted without a place.
+        """
         graph = architecture.operations_on_nodes()
+        counts = _path_counts(graph, self.max_length, self.contract)
+        if sum(counts.values()) > MOST_PLACES:
+            pairs = counts.items()
+            return [Occurrence(self._feature(path), times=float(count)) for path, count in pairs]
         result = []
         for nodes in paths(graph):
             path: tuple[str, ...] = ()
             kept = tuple(node for node in nodes if graph.nodes[node] not in self.contract)
             for node in kept:
                 path = _extended(path, _escaped(graph.nodes[node]), self.max_length)
-            feature = Feature(self.blocks[0], hash_text(_name(path)), path_name(path))
-            result.append(Occurrence(feature, kept))
+            result.append(Occurrence(self._feature(path), kept))
         return result
+
+    def _feature(self, path: tuple[str, ...]) -> Feature:
+        return Feature(self.blocks[0], hash_text(_name(path)), path_name(path))
 
     def _counts(self, graphs: Sequence[Architecture]) -> list[Counts]:
         parts = [self.names(graph) for graph in graphs]
@@ -85,6 +96,14 @@ def path_counts(
         max_length: The number of operations to which paths are cut; see `PathMap`.
         contract: The labels that are left out; see `PathMap`.
     """
+    counts = _path_counts(graph, max_length, contract)
+    return {_name(path): count for path, count in counts.items()}
+
+
+def _path_counts(
+    graph: Architecture, max_length: int | None, contract: Collection[str]
+) -> dict[tuple[str, ...], int]:
+    """Return how many paths have each sequence of (escaped) operations."""
     successors: list[list[int]] = [[] for _ in graph.nodes]
     for u, v, _ in graph.edges:
         successors[u].append(v)
@@ -93,12 +112,15 @@ def path_counts(
     reached[graph.input][()] = 1
     for node, label in enumerate(graph.nodes):  # in topological order
         word = None if label == INPUT or label in contract else _escaped(label)
+        if len(reached[node]) > _MOST_NAMES:
+            raise ValueError(
+                f"there are more than {_MOST_NAMES:,} different paths; cut them by max_length"
+            )
         for path, count in reached[node].items() if successors[node] else ():
             longer = path if word is None else _extended(path, word, max_length)
             for target in successors[node]:
                 reached[target][longer] = reached[target].get(longer, 0) + count
-    ends = reached[graph.output].items()
-    return {_name(path): count for path, count in ends}
+    return reached[graph.output]
 
 
 def operation_paths(graph: Architecture) -> list[str]:

@@ -10,6 +10,7 @@ from graphbo.kernels.base import LinearFeatureKernel
 from graphbo.kernels.counts import Counts
 from graphbo.kernels.feature_maps import FeatureMap
 from graphbo.kernels.flat import FlatGraphs, gapped_walks
+from graphbo.kernels.naming import Occurrence, walk_occurrences
 from graphbo.kernels.store import Decoder, FeatureStore
 
 
@@ -32,6 +33,12 @@ class RandomWalkMap(FeatureMap):
             raise ValueError(f"the length of walks must be at least 0; got {length}")
         self.length = length
         self.blocks = tuple(f"length_{edges}" for edges in range(length + 1))
+
+    def occurrences(self, architecture: Architecture) -> list[Occurrence]:
+        """Return every walk and its nodes; see `FeatureMap.occurrences`."""
+        graph = architecture.operations_on_nodes()
+        blocks = {(n, 0): block for n, block in enumerate(self.blocks, 1)}
+        return walk_occurrences(FlatGraphs.of([graph]), graph.nodes, blocks)
 
     def _counts(self, graphs: Sequence[Architecture]) -> list[Counts]:
         flat = FlatGraphs.of(graphs)

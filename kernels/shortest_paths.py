@@ -9,9 +9,10 @@ import numpy as np
 
 from graphbo.architecture import Architecture
 from graphbo.kernels.base import LinearFeatureKernel
-from graphbo.kernels.counts import Counts, mix
+from graphbo.kernels.counts import Counts, Hashes, Indices, mix
 from graphbo.kernels.feature_maps import FeatureMap
 from graphbo.kernels.flat import FlatGraphs
+from graphbo.kernels.naming import Feature, Occurrence
 from graphbo.kernels.store import Decoder, FeatureStore
 
 
@@ -26,20 +27,38 @@ class ShortestPathMap(FeatureMap):
 
     blocks = ("shortest_paths",)
 
+    def occurrences(self, architecture: Architecture) -> list[Occurrence]:
+        """Return every pair of nodes that a path joins; see `FeatureMap.occurrences`."""
+        graph = architecture.operations_on_nodes()
+        result = []
+        for u, v, length, key in zip(*_pairs(FlatGraphs.of([graph])), strict=True):
+            edges = "1 edge" if length == 1 else f"{length} edges"
+            name = f"{graph.nodes[u]} to {graph.nodes[v]}: {edges}"
+            feature = Feature(self.blocks[0], int(key), name)
+            result.append(Occurrence(feature, (int(u), int(v))))
+        return result
+
     def _counts(self, graphs: Sequence[Architecture]) -> list[Counts]:
         flat = FlatGraphs.of(graphs)
-        frontier = reached = flat.adjacency
-        rows, columns, distance = [flat.owner[:0]], [flat.labels[:0]], 0
-        while frontier.nnz:
-            distance += 1
-            u, v = (nodes.astype(np.int64) for nodes in frontier.nonzero())
-            rows.append(flat.owner[u])
-            columns.append(mix(mix(mix(flat.labels[u]) + flat.labels[v]) + np.uint64(distance)))
-            further = (frontier @ flat.adjacency).sign()
-            frontier = further - further.multiply(reached)
-            frontier.eliminate_zeros()
-            reached = reached + frontier
-        return [Counts.of(flat.n, np.concatenate(rows), np.concatenate(columns))]
+        source, _, _, names = _pairs(flat)
+        return [Counts.of(flat.n, flat.owner[source], names)]
+
+
+def _pairs(flat: FlatGraphs) -> tuple[Indices, Indices, Indices, Hashes]:
+    """Return the pairs of nodes that paths join, their distances, and the hashes of their names."""
+    frontier = reached = flat.adjacency
+    parts, distance = [np.zeros((3, 0), np.int64)], 0
+    while frontier.nnz:
+        distance += 1
+        u, v = frontier.nonzero()
+        parts.append(np.stack([u, v, np.full(len(u), distance)]).astype(np.int64))
+        further = (frontier @ flat.adjacency).sign()
+        frontier = further - further.multiply(reached)
+        frontier.eliminate_zeros()
+        reached = reached + frontier
+    u, v, distances = np.concatenate(parts, axis=1)
+    names = mix(mix(mix(flat.labels[u]) + flat.labels[v]) + distances.astype(np.uint64))
+    return u, v, distances, names
 
 
 class ShortestPathKernel(LinearFeatureKernel):

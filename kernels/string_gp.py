@@ -107,6 +107,11 @@ class StringGPKernel(LengthscaleKernel):
             self.register_prior("outputscale_prior", outputscale_prior, _get_scale, _set_scale)
 
     @property
+    def is_stationary(self) -> bool:
+        """Whether the covariance depends on the difference of two points only: it does not."""
+        return False
+
+    @property
     def boundaries(self) -> Tensor:
         """The boundary times, `... x K + 1`."""
         ends = self.length * self.raw_widths.softmax(-1).cumsum(-1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from graphbo.architecture import Architecture
@@ -11,6 +11,7 @@ from graphbo.kernels.base import LinearFeatureKernel, RBFFeatureKernel
 from graphbo.kernels.counts import Counts
 from graphbo.kernels.feature_maps import FeatureMap
 from graphbo.kernels.flat import FlatGraphs, gapped_walks
+from graphbo.kernels.naming import Occurrence, walk_occurrences
 from graphbo.kernels.store import Decoder, FeatureStore
 
 Strings = Literal["paths", "tokens"]
@@ -36,7 +37,11 @@ def token_string(architecture: Architecture) -> tuple[str, ...]:
         ...                           [(0, 1), (0, 2), (1, 3), (2, 3)]))
         ('input', 'a', '@2', 'b', '@1', '@2', 'output')
     """
-    graph = architecture.operations_on_nodes()
+    return tuple(token for token, _ in _tokens(architecture.operations_on_nodes()))
+
+
+def _tokens(graph: Architecture) -> list[tuple[str, int]]:
+    """Return the tokens of a graph with operations on nodes, and the node that each describes."""
     inputs: list[list[int]] = [[] for _ in graph.nodes]
     for u, v, _ in graph.edges:
         inputs[v].append(u)
@@ -48,14 +53,15 @@ def token_string(architecture: Architecture) -> tuple[str, ...]:
     ranked = [f"{layer[i]:0{digits}d} {label}" for i, label in enumerate(graph.nodes)]
     order = canonical_order(ranked, graph.edges)
     position = {node: i for i, node in enumerate(order)}
-    tokens: list[str] = []
+    tokens: list[tuple[str, int]] = []
     for i, node in enumerate(order):
         back = sorted(i - position[u] for u in inputs[node])
         if back != [1] and i > 0:
-            tokens.extend([f"@{steps}" for steps in back] or ["@"])
+            references = [f"@{steps}" for steps in back] or ["@"]
+            tokens.extend((reference, node) for reference in references)
         label = graph.nodes[node]
-        tokens.append(f"@{label}" if label.startswith("@") else label)
-    return tuple(tokens)
+        tokens.append((f"@{label}" if label.startswith("@") else label, node))
+    return tokens
 
 
 def string_graphs(graphs: Sequence[Architecture], strings: Strings) -> FlatGraphs:
@@ -73,6 +79,28 @@ def string_graphs(graphs: Sequence[Architecture], strings: Strings) -> FlatGraph
     if strings == "tokens":
         return FlatGraphs.of_strings([token_string(graph) for graph in graphs])
     raise ValueError(f'strings are "paths" or "tokens"; got {strings!r}')
+
+
+def string_occurrences(
+    architecture: Architecture, strings: Strings, blocks: Mapping[tuple[int, int], str]
+) -> list[Occurrence]:
+    """Return where subsequences of an architecture's strings occur.
+
+    A subsequence of all its paths is where its labels are, once for all paths through them; one of
+    its tokens is at the nodes that they describe.
+
+    Args:
+        architecture: The architecture.
+        strings: ``"paths"`` or ``"tokens"``.
+        blocks: The names of blocks by number of tokens and gap.
+    """
+    graph = architecture.operations_on_nodes()
+    flat = string_graphs([graph], strings)
+    ends = flat.path_counts()
+    if strings == "paths":
+        return walk_occurrences(flat, graph.nodes, blocks, ends=ends)
+    words, places = zip(*_tokens(graph), strict=True)
+    return walk_occurrences(flat, words, blocks, ends=ends, places=places, between=" ")
 
 
 class SpectrumMap(FeatureMap):
@@ -101,6 +129,11 @@ class SpectrumMap(FeatureMap):
         self.n = n
         self.strings: Strings = strings
         self.blocks = tuple(f"{k}-grams" for k in range(1, n + 1))
+
+    def occurrences(self, architecture: Architecture) -> list[Occurrence]:
+        """Return every n-gram and its nodes; see `FeatureMap.occurrences`."""
+        blocks = {(n, 0): block for n, block in enumerate(self.blocks, 1)}
+        return string_occurrences(architecture, self.strings, blocks)
 
     def _counts(self, graphs: Sequence[Architecture]) -> list[Counts]:
         flat = string_graphs(graphs, self.strings)
@@ -139,6 +172,9 @@ class SpectrumRBFKernel(RBFFeatureKernel):
 
     where :math:`c_n` counts n-grams; see `SpectrumMap`. The counts are coded in unary, so the
     squared distance is the sum of absolute differences.
+
+    Reference: Leslie et al., "The spectrum kernel: a string kernel for SVM protein
+    classification", PSB 2002, for the counts.
 
     Args:
         decoder: From a row of integers to its architecture; picklable.

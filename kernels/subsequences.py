@@ -14,10 +14,11 @@ from torch import Tensor
 from graphbo.architecture import Architecture
 from graphbo.kernels.base import LengthscaleKernel, feature_covariance
 from graphbo.kernels.counts import Counts
-from graphbo.kernels.feature_maps import FeatureMap
+from graphbo.kernels.feature_maps import DerivedMap, FeatureMap
 from graphbo.kernels.flat import gapped_walks
+from graphbo.kernels.naming import Occurrence
 from graphbo.kernels.store import Decoder, FeatureStore
-from graphbo.kernels.strings import Strings, string_graphs
+from graphbo.kernels.strings import Strings, string_graphs, string_occurrences
 
 
 class SubsequenceMap(FeatureMap):
@@ -51,6 +52,13 @@ class SubsequenceMap(FeatureMap):
         gaps = range(max_gap + 1)
         names = [f"length_{n}_gap_{gap}" for n in range(2, length + 1) for gap in gaps]
         self.blocks = ("length_1", *names)
+
+    def occurrences(self, architecture: Architecture) -> list[Occurrence]:
+        """Return every subsequence and its nodes; see `FeatureMap.occurrences`."""
+        gaps = range(self.max_gap + 1)
+        keys = [(1, 0), *((n, gap) for n in range(2, self.length + 1) for gap in gaps)]
+        blocks = dict(zip(keys, self.blocks, strict=True))
+        return string_occurrences(architecture, self.strings, blocks)
 
     def _counts(self, graphs: Sequence[Architecture]) -> list[Counts]:
         flat = string_graphs(graphs, self.strings)
@@ -109,7 +117,7 @@ class SubsequenceKernel(gpytorch.kernels.Kernel):
         super().__init__(**kwargs)
         self.store = FeatureStore(decoder, _DecayedMap(length, max_gap, strings))
         self.normalize = normalize
-        self.register_buffer("nodes", torch.tensor(_nodes(max_gap)))
+        self.decays = tuple(_nodes(max_gap))  # no buffer, which GPyTorch would index as a batch
         for name, size, constraint in (
             ("raw_weights", length, Positive()),
             ("raw_gap_decay", 1, Interval(0.0, 1.0)),
@@ -150,10 +158,11 @@ class SubsequenceKernel(gpytorch.kernels.Kernel):
     def _block_weights(self) -> Tensor:
         """Return the weights of the inner products at the nodes, `... x blocks`."""
         weights = self.weights
-        same = torch.eye(len(self.nodes), dtype=torch.bool, device=self.nodes.device)
+        nodes = weights.new_tensor(self.decays)
+        same = torch.eye(len(nodes), dtype=torch.bool, device=nodes.device)
         # Lagrange's polynomials: the j-th is one at the j-th node and zero at the others.
-        spans = (self.nodes.unsqueeze(-1) - self.nodes).masked_fill(same, 1)
-        factors = (self.gap_decay.unsqueeze(-1) - self.nodes) / spans
+        spans = (nodes.unsqueeze(-1) - nodes).masked_fill(same, 1)
+        factors = (self.gap_decay.unsqueeze(-1) - nodes) / spans
         basis = factors.masked_fill(same, 1).prod(-1)
         longer = weights[..., 1:, None] * basis.unsqueeze(-2)
         return torch.cat([weights[..., :1], longer.flatten(-2)], dim=-1)
@@ -166,6 +175,8 @@ class SubsequenceRBFKernel(LengthscaleKernel):
         d(x, x')^2 = s(x, x) + s(x', x') - 2 s(x, x')
 
     where s is the `SubsequenceKernel`, whose parameters are learnt beside the length-scale.
+
+    Reference: Lodhi et al., "Text classification using string kernels", JMLR 2 (2002), for s.
 
     Args:
         decoder: From a row of integers to its architecture; picklable.
@@ -218,24 +229,25 @@ class SubsequenceRBFKernel(LengthscaleKernel):
         return squared.clamp_min(0)
 
 
-class _DecayedMap(FeatureMap):
+class _DecayedMap(DerivedMap):
     """Subsequences, each occurrence counted by ``decay**gap``, at a few decays.
 
     The blocks are length 1, at which there is no gap, and then all decays for each length.
     """
 
     def __init__(self, length: int, max_gap: int, strings: Strings) -> None:
-        self.subsequences = SubsequenceMap(length, max_gap, strings)
+        super().__init__(SubsequenceMap(length, max_gap, strings))
+        self.max_gap = max_gap
         self.decays = _nodes(max_gap)
         longer = [f"length_{n}_decay_{t}" for n in range(2, length + 1) for t in self.decays]
         self.blocks = ("length_1", *longer)
 
-    def _counts(self, graphs: Sequence[Architecture]) -> list[Counts]:
-        first, *others = self.subsequences._counts(graphs)
-        gaps = self.subsequences.max_gap + 1
+    def derived(self, counts: Sequence[Counts]) -> list[Counts]:
+        """Return the decayed sums of counts by gap."""
+        first, *others = counts
         result = [first]
-        for start in range(0, len(others), gaps):
-            parts = others[start : start + gaps]
+        for start in range(0, len(others), self.max_gap + 1):
+            parts = others[start : start + self.max_gap + 1]
             result.extend(_decayed(parts, decay) for decay in self.decays)
         return result
 
@@ -254,8 +266,8 @@ def _decayed(parts: Sequence[Counts], decay: float) -> Counts:
 def _nodes(max_gap: int) -> list[float]:
     """Return `2 max_gap + 1` numbers from 0 to 1, at which a polynomial is well determined.
 
-    They are Chebyshev's, rounded to short binary fractions so that sums over features are exact
-    and do not depend on their order.
+    They are Chebyshev's, rounded to short binary fractions, so that for gaps up to four sums over
+    features are exact and do not depend on their order.
     """
     if max_gap == 0:
         return [1.0]

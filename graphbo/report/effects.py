@@ -34,8 +34,13 @@ def draw_effects(explanation: Explanation, *, top: int = 6, limit: float | None 
         The figure. ``draw_effects(explain(gp, row)).savefig("effects.png", dpi=150)`` writes it.
 
     Raises:
+        ValueError: If ``top`` is negative or ``limit`` not positive.
         MissingExtraError: If matplotlib is not installed.
     """
+    if top < 0:
+        raise ValueError(f"the number of features that are listed must be at least 0; got {top}")
+    if limit is not None and not 0 < limit < math.inf:
+        raise ValueError(f"the effect at the ends of the colours must be positive; got {limit}")
     try:
         from matplotlib import colormaps
         from matplotlib.cm import ScalarMappable

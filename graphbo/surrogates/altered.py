@@ -8,17 +8,18 @@ feature of a group. The feature stores of a kernel are replaced by ones that hee
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
-from gpytorch.kernels import Kernel
+from gpytorch.kernels import Kernel, ScaleKernel
 from torch import Tensor
 
 from graphbo.architecture import Architecture
 from graphbo.kernels import Counts, Decoder, FeatureMap, FeatureStore
 from graphbo.kernels.counts import Hashes, Indices
+from graphbo.kernels.feature_maps import DerivedMap
 
 Key = tuple[str, int]
 """The block of a feature, and its hash."""
@@ -38,12 +39,7 @@ class FeatureSource(NamedTuple):
 
 def feature_sources(kernel: Kernel) -> list[FeatureSource]:
     """Return the feature stores of a kernel and of its parts."""
-    return [
-        FeatureSource(store, part.active_dims)
-        for part in kernel.modules()
-        if isinstance(part, Kernel)
-        for store in _stores(part).values()
-    ]
+    return list(_sources(kernel))
 
 
 def altered_kernel(kernel: Kernel, groups: Sequence[Sequence[Key]]) -> Kernel:
@@ -56,25 +52,57 @@ def altered_kernel(kernel: Kernel, groups: Sequence[Sequence[Key]]) -> Kernel:
     Returns:
         A kernel on rows whose last column holds the index of a group, or -1.
     """
-    altered: Kernel = _altered(copy.deepcopy(kernel), groups)
-    return altered
+    return cast(Kernel, _altered(kernel, groups))
 
 
-def _stores(kernel: Kernel) -> dict[str, FeatureStore]:
-    return {name: value for name, value in vars(kernel).items() if isinstance(value, FeatureStore)}
-
-
-def _altered(module: torch.nn.Module, groups: Sequence[Sequence[Key]]) -> torch.nn.Module:
-    """Alter the kernels in a tree of modules that see rows themselves."""
+def _sources(
+    module: torch.nn.Module, columns: Tensor | None = None, around: Kernel | None = None
+) -> Iterator[FeatureSource]:
     if isinstance(module, Kernel):
+        columns, around = _seen(module, columns, around), module
+        for _, _, store in _stores(module):
+            yield FeatureSource(store, columns)
+    for child in module.children():
+        yield from _sources(child, columns, around)
+
+
+def _seen(kernel: Kernel, columns: Tensor | None, around: Kernel | None) -> Tensor | None:
+    """Return the columns of a row that a kernel sees, given those that the one around it sees."""
+    # GPyTorch's scale has the columns of its kernel, and does not let it choose them again.
+    if kernel.active_dims is None or isinstance(around, ScaleKernel):
+        return columns
+    chosen: Tensor = kernel.active_dims
+    return chosen if columns is None else columns[chosen]
+
+
+def _stores(kernel: Kernel) -> list[tuple[Kernel, str, FeatureStore]]:
+    """Return the stores of a kernel and of those that it keeps in tuples, and their holders."""
+    found = [(kernel, name, v) for name, v in vars(kernel).items() if isinstance(v, FeatureStore)]
+    for value in vars(kernel).values():
+        for part in value if isinstance(value, tuple) else ():
+            found += _stores(part) if isinstance(part, Kernel) else []
+    return found
+
+
+def _altered(
+    module: torch.nn.Module,
+    groups: Sequence[Sequence[Key]],
+    columns: Tensor | None = None,
+    around: Kernel | None = None,
+) -> torch.nn.Module:
+    """Alter the kernels in a tree of modules that see rows themselves."""
+    module = copy.deepcopy(module)  # at each level: a kernel may occur twice in a tree
+    if isinstance(module, Kernel):
+        columns, around = _seen(module, columns, around), module
         stores = _stores(module)
-        for name, store in stores.items():
-            setattr(module, name, _altered_store(store, groups))
+        for holder, name, store in stores:
+            setattr(holder, name, _altered_store(store, groups))
         if stores or not any(isinstance(p, Kernel) and p is not module for p in module.modules()):
-            return _OnOwnColumns(module, alters=bool(stores))
+            return _OnOwnColumns(module, columns, alters=bool(stores))
         module.active_dims = None  # its parts select their columns
-    for name, child in module.named_children():
-        module._modules[name] = _altered(child, groups)
+    for name, child in module._modules.items():
+        if child is not None:
+            module._modules[name] = _altered(child, groups, columns, around)
     return module
 
 
@@ -91,17 +119,16 @@ def _altered_store(store: FeatureStore, groups: Sequence[Sequence[Key]]) -> Feat
 class _OnOwnColumns(Kernel):
     """A kernel on its own columns of rows with one more, which it gets if it heeds it."""
 
-    def __init__(self, kernel: Kernel, *, alters: bool) -> None:
+    def __init__(self, kernel: Kernel, columns: Tensor | None, *, alters: bool) -> None:
         super().__init__()
-        self.kernel, self.alters = kernel, alters
+        self.kernel, self.columns, self.alters = kernel, columns, alters
 
     def forward(self, x1: Tensor, x2: Tensor, diag: bool = False, **params: Any) -> Any:
         return self.kernel.forward(self._own(x1), self._own(x2), diag=diag, **params)
 
     def _own(self, x: Tensor) -> Tensor:
         row, group = x[..., :-1], x[..., -1:]
-        columns = self.kernel.active_dims
-        own = row if columns is None else row.index_select(-1, columns)
+        own = row if self.columns is None else row.index_select(-1, self.columns)
         return torch.cat([own, group], dim=-1) if self.alters else own
 
 
@@ -129,9 +156,10 @@ class _AlteredMap:
 
     def __init__(self, feature_map: FeatureMap, groups: Sequence[Sequence[Key]]) -> None:
         self.feature_map, self.blocks = feature_map, feature_map.blocks
+        self.source = feature_map.source if isinstance(feature_map, DerivedMap) else feature_map
         self.removed = [
             [np.array([key for b, key in group if b == block], np.uint64) for group in groups]
-            for block in self.blocks
+            for block in self.source.blocks
         ]
 
     def __call__(self, altered: Sequence[_Altered]) -> list[Counts]:
@@ -139,11 +167,14 @@ class _AlteredMap:
         place = {key: i for i, key in enumerate(distinct)}
         which = np.array([place[id(row.architecture)] for row in altered], np.int64)
         groups = np.array([row.group for row in altered], np.int64)
-        counts = self.feature_map(list(distinct.values()))
-        return [
+        counts = self.source(list(distinct.values()))
+        fewer = [
             _take_away(_repeated(part, which), groups, removed)
             for part, removed in zip(counts, self.removed, strict=True)
         ]
+        if isinstance(self.feature_map, DerivedMap):
+            return self.feature_map.derived(fewer)
+        return fewer
 
 
 def _repeated(counts: Counts, which: Indices) -> Counts:

@@ -84,7 +84,8 @@ class Explanation:
         features: The effects of its features, as `feature_effects` sorts them.
         parts: The effect of each operation: keys are nodes, or edges ``(source, target)``. The
             effect of a feature counts as often as it occurs, and is shared evenly by the
-            operations where it is: the root of a subtree, all operations of a path.
+            operations where it is: the root of a subtree, all operations of a path, all nodes of a
+            walk or a graphlet. Features without a place have no share in them.
     """
 
     architecture: Architecture
@@ -173,7 +174,7 @@ class _Measured:
         self.groups = _groups(training)
         points = [p.train if rows is None else p.rows(rows) for p in processes]
         sources = [(s, x) for p, x in zip(processes, points, strict=True) for s in p.sources]
-        if not sources:
+        if not any(training):
             raise ValueError("the kernel has no feature map, so there are no features to explain")
         self.architectures = sources[0][0].decode(sources[0][1])
         self.found = training if rows is None else _found(sources)

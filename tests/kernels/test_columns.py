@@ -88,3 +88,16 @@ def test_it_reads_its_own_columns_beside_a_graph_kernel() -> None:
     torch.testing.assert_close(column_scale, expected)
     means, _ = model.eval().moments(x)
     assert torch.corrcoef(torch.stack([means, beside.sum(-1)]))[0, 1] > 0.5
+
+
+def test_rows_of_another_kind_are_refused() -> None:
+    kernel = hamming([1.0, 1.0], [2, 3])
+    for wrong in (rows((0, 0, 0)), rows((0,))):
+        for diag in (False, True):
+            with pytest.raises(ValueError, match="has 2 columns"):
+                kernel(wrong, wrong + 0, diag=diag).sum()
+    with pytest.raises(ValueError, match="column 1 has choices from -1 to 2"):
+        kernel(rows((0, 3))).to_dense()
+    for cardinalities in ([], [2, 0]):
+        with pytest.raises(ValueError, match="at least one choice"):
+            HammingKernel(cardinalities)

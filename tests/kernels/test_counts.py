@@ -53,6 +53,35 @@ def test_unary_code_turns_products_into_minima_and_squares_into_differences(
     assert distance == sum(abs(x - y) for x, y in zip(a, b, strict=True))
 
 
+def large(*values: float) -> Counts:
+    """Objects with one feature."""
+    n = len(values)
+    return Counts.of(n, np.arange(n), np.full(n, 7, np.uint64), np.array(values, float))
+
+
+@given(st.lists(st.integers(1, 2**40), min_size=2, max_size=5))
+def test_large_counts_are_rounded_and_not_written_out(values: list[int]) -> None:
+    coded = large(*values).unary()
+    assert len(coded.columns) <= 3600 * len(values)
+    gram = products(coded)
+    rounded = gram.diagonal()
+    np.testing.assert_array_equal(gram, np.minimum(rounded[:, None], rounded))
+    assert (rounded <= values).all()
+    assert (rounded > np.array(values) * (1 - 1 / 64)).all()
+
+
+@given(st.lists(st.integers(1, 256), min_size=2, max_size=5))
+def test_counts_up_to_256_are_exact(values: list[int]) -> None:
+    np.testing.assert_array_equal(
+        products(large(*values).unary()), np.minimum.outer(values, values)
+    )
+
+
+def test_only_whole_counts_have_a_unary_code() -> None:
+    with pytest.raises(ValueError, match="whole numbers"):
+        large(0.5).unary()
+
+
 def test_a_matrix_has_only_the_features_of_its_vocabulary() -> None:
     counts = counts_of([[1, 2, 0], [0, 3, 4]])
     chosen = np.sort(hash_texts(["feature 1", "feature 9"]))

@@ -79,6 +79,12 @@ def test_there_must_be_landmarks() -> None:
         Sizes([])
 
 
+def test_landmarks_are_architectures() -> None:
+    for wrong in ([CHAINS[0].to_networkx()], torch.zeros(2, 1), CHAINS[0]):
+        with pytest.raises(ValueError, match="landmarks are"):
+            Sizes(wrong)  # type: ignore[arg-type]
+
+
 def test_typical_lengthscales_give_the_exponent_one_half_on_average() -> None:
     kernel = kernel_of(Sizes(CHAINS), CHAINS)
     rows = ListDecoder(CHAINS).rows

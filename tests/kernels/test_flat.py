@@ -14,6 +14,7 @@ from graphbo.kernels import (
     Counts,
     FeatureMap,
     GraphletMap,
+    PathMap,
     RandomWalkMap,
     ShortestPathMap,
     SpectrumMap,
@@ -64,3 +65,28 @@ def test_graphs_without_edges_have_features_of_their_nodes_only(feature_map: Fea
         assert without.n == joined.n == 1
         assert len(without.columns) <= 3  # the two ends, and a token that says that nothing joins
         assert len(joined.columns) <= 2
+
+
+def dense(size: int) -> Architecture:
+    nodes = [INPUT, *("abc"[i % 3] for i in range(size - 2)), OUTPUT]
+    return Architecture(nodes, [(u, v) for v in range(size) for u in range(v)])
+
+
+@pytest.mark.parametrize(
+    "feature_map", [RandomWalkMap(29), SpectrumMap(30), SubsequenceMap(12, 12), PathMap()]
+)
+def test_too_many_features_are_refused_before_they_fill_the_memory(feature_map: FeatureMap) -> None:
+    with pytest.raises(ValueError, match="more than 200,000 different"):
+        feature_map([dense(30)])
+
+
+def test_many_large_graphs_are_treated_some_at_a_time() -> None:
+    graphs = [dense(n) for n in (20, 21, 22) for _ in range(200)]
+    assert sum(len(graph.edges) for graph in graphs) > 100_000
+    for together in RandomWalkMap(2)(graphs):
+        assert together.n == len(graphs)
+        assert (np.diff(together.rows) >= 0).all()
+    ends = [RandomWalkMap(2)([graph])[-1] for graph in graphs[::200]]
+    values = [together.values[together.rows == i] for i in (0, 200, 400)]
+    for one, found in zip(ends, values, strict=True):
+        np.testing.assert_array_equal(one.values, found)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 from itertools import combinations, permutations
+from math import comb
 from typing import Any
 
 import networkx as nx
@@ -59,6 +61,22 @@ def test_weights_by_size() -> None:
         gram = kernel(decoder.rows).to_dense()
     # Two edges in common; the three nodes induce different graphs.
     np.testing.assert_allclose(gram, [[2 + 10, 2], [2, 3 + 10]], rtol=1e-6)
+
+
+def test_large_graphs_are_treated_some_at_a_time() -> None:
+    n = 24
+    dense = Architecture(
+        [INPUT, *"ab" * (n // 2 - 1), OUTPUT], [(u, v) for v in range(n) for u in range(v)]
+    )
+    tracemalloc.start()
+    together = GraphletMap(4)([dense] * 20)[-1]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 180e6  # all at once they would take 300 MB
+    alone = GraphletMap(4)([dense])[-1]
+    assert together.values.sum() == 20 * alone.values.sum() == 20 * comb(n, 4)
+    np.testing.assert_array_equal(together.columns[: len(alone.columns)], alone.columns)
+    assert together.n == 20
 
 
 @pytest.mark.parametrize("size", [1, 5])

@@ -16,7 +16,7 @@ from scipy.optimize import linprog
 from graphbo.architecture import INPUT, OUTPUT, Architecture
 from graphbo.errors import MissingExtraError
 from graphbo.kernels import ListDecoder, OptimalTransportKernel, TransportMap
-from graphbo.kernels.optimal_transport import path_lengths
+from graphbo.kernels.layers import path_lengths
 from graphbo.spaces import CellSpace
 from graphbo.testing import architectures
 
@@ -180,6 +180,9 @@ def test_the_distance_is_a_metric_up_to_zeros() -> None:
         ({"structure": [math.nan]}, "one or more weights"),
         ({"mismatch": {("a", "b"): -1}}, "a mismatch costs at least 0"),
         ({"mismatch": {("a", "b"): math.nan}}, "a mismatch costs at least 0"),
+        ({"mismatch": {("a", "b"): 1, ("b", "a"): 2}}, "in both orders"),
+        ({"mismatch": {("a", "a"): 1}}, "equal labels"),
+        ({"mismatch": {"ab": 1}}, "pairs of labels"),
         ({"masses": {"a": -1}}, "a mass is finite"),
         ({"masses": {"a": math.inf}}, "a mass is finite"),
     ],

@@ -360,3 +360,7 @@ def test_mistakes_are_named() -> None:
         StringGPKernel(local="periodic")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="one column, chosen by active_dims; got 2"):
         StringGPKernel()(torch.zeros(3, 2)).to_dense()
+
+
+def test_it_does_not_call_itself_stationary() -> None:
+    assert not StringGPKernel().is_stationary

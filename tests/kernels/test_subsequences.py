@@ -189,6 +189,12 @@ def test_a_batch_of_hyperparameters_gives_a_batch_of_covariances() -> None:
         one = SubsequenceKernel(decoder).double()
         one.gap_decay = decay
         np.testing.assert_allclose(gram(both, decoder.rows)[i], gram(one, decoder.rows), rtol=1e-12)
+        np.testing.assert_allclose(gram(both[i], decoder.rows), gram(one, decoder.rows), rtol=1e-12)
+    squared = SubsequenceRBFKernel(decoder, batch_shape=torch.Size([2])).double()
+    squared.similarity.gap_decay = both.gap_decay.detach()
+    together = gram(squared, decoder.rows)
+    assert together.shape == (2, 3, 3)
+    np.testing.assert_allclose(gram(squared[1], decoder.rows), together[1], rtol=1e-12)
 
 
 def test_squared_exponential_of_the_induced_distance() -> None:

@@ -114,3 +114,9 @@ def test_without_matplotlib_the_error_names_the_extra(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MissingExtraError, match=r"graphbo\[plot\]"):
         draw_effects(EXPLANATION)
+
+
+@pytest.mark.parametrize(("top", "limit"), [(-1, None), (6, 0.0), (6, -1.0), (6, float("nan"))])
+def test_settings_that_make_no_sense(top: int, limit: float | None) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        draw_effects(EXPLANATION, top=top, limit=limit)

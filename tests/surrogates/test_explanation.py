@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -10,17 +11,36 @@ import numpy as np
 import pytest
 import torch
 from botorch.models import SingleTaskGP
-from gpytorch.kernels import Kernel, MaternKernel, ProductKernel, RBFKernel, ScaleKernel
+from gpytorch.kernels import (
+    AdditiveKernel,
+    Kernel,
+    MaternKernel,
+    ProductKernel,
+    RBFKernel,
+    ScaleKernel,
+)
 from torch import Tensor
 
 from graphbo.architecture import Architecture
 from graphbo.kernels import (
+    EditDistanceKernel,
+    Feature,
+    FeatureMap,
     FeatureStore,
+    GraphletMap,
+    JointKernel,
     LinearFeatureKernel,
     ListDecoder,
     OneHotKernel,
     PathKernel,
     PathMap,
+    RandomWalkMap,
+    RBFFeatureKernel,
+    ShortestPathMap,
+    SpectrumMap,
+    SubsequenceKernel,
+    SubsequenceMap,
+    SubsequenceRBFKernel,
     WeisfeilerLehmanMap,
     WLKernel,
     WLOptimalAssignmentKernel,
@@ -28,7 +48,7 @@ from graphbo.kernels import (
 )
 from graphbo.spaces import NASBench201Space
 from graphbo.surrogates import GraphGP, GraphSurrogate, explain, feature_effects
-from graphbo.surrogates.defaults import positions_and_paths, weisfeiler_lehman
+from graphbo.surrogates.defaults import spectrum, weisfeiler_lehman
 
 
 def chain(*operations: str) -> Architecture:
@@ -74,6 +94,7 @@ KERNELS: dict[str, Callable[[ListDecoder], Kernel]] = {
     "scaled, with a column": lambda d: ProductKernel(
         ScaleKernel(WLRBFKernel(d, 0, active_dims=[0])), ScaleKernel(RBFKernel(active_dims=[1]))
     ),
+    "around another": lambda d: SubsequenceRBFKernel(d, 1),
     "beside positions": lambda d: ProductKernel(
         WLRBFKernel(d, 0, active_dims=[0]), OneHotKernel([2], active_dims=[1])
     ),
@@ -106,11 +127,43 @@ def test_an_effect_is_the_difference_that_one_occurrence_makes(name: str) -> Non
     assert (effect.occurrences, effect.deviation) == (1, 0)
 
 
+COLUMNS: dict[str, Callable[[ListDecoder], Kernel]] = {
+    "inner kernel": lambda d: SubsequenceRBFKernel(d, 1, active_dims=[1]),
+    "scaled": lambda d: ScaleKernel(ScaleKernel(WLRBFKernel(d, 0, active_dims=[1]))),
+    "scaled inner kernel": lambda d: ScaleKernel(SubsequenceRBFKernel(d, 1, active_dims=[1])),
+    "sum": lambda d: _Selecting(WLKernel(d, 0) + WLRBFKernel(d, 0), [1]),
+    "twice": lambda d: _Selecting(
+        WLRBFKernel(d, 0, active_dims=[1]) * RBFKernel(active_dims=[0]), [0, 1]
+    ),
+    "twice in other order": lambda d: _Selecting(WLRBFKernel(d, 0, active_dims=[0]), [1, 0]),
+}
+
+
+class _Selecting(AdditiveKernel):
+    """A sum whose terms see some columns."""
+
+    def __init__(self, kernel: Kernel, columns: list[int]) -> None:
+        super().__init__(kernel)
+        self.active_dims = torch.tensor(columns)
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_kernels_in_kernels_see_the_columns_that_are_selected_for_them(name: str) -> None:
+    decoder = ListDecoder(CHAINS)
+    x = column(decoder.rows).flip(-1)
+    model = gp(COLUMNS[name](decoder), x)
+    pair = torch.cat([torch.ones(2, 1).double(), decoder.add([MORE, LESS])], dim=1)
+    (effect,) = [e for e in feature_effects(model, pair[:1]) if e.name == OPERATION]
+    mean = model.posterior(pair).mean
+    assert effect.effect == pytest.approx((mean[0] - mean[1]).item(), abs=1e-6)
+
+
 def test_the_effect_of_a_path_is_the_difference_that_it_makes() -> None:
     trained = [fork("a"), fork("a", "b"), fork("b"), fork("a", "a"), fork("b", "c"), fork("c", "a")]
     for make in (
         lambda d: PathKernel(d, ["/a", "/b"]),  # c counts with the others
         lambda d: LinearFeatureKernel(FeatureStore(d, PathMap(), unary=True)),
+        lambda d: JointKernel([OneHotKernel([1]), PathKernel(d, ["/a", "/b"])]),
     ):
         decoder = ListDecoder(trained)
         model = gp(make(decoder), decoder.rows, TARGETS[:6])
@@ -142,6 +195,26 @@ def test_under_a_linear_kernel_effects_are_the_derivative() -> None:
             expected += (scale[block] * counts.T @ weights).item()
         assert effect.effect == pytest.approx(expected, abs=1e-8)
         assert effect.deviation == pytest.approx(0, abs=1e-8)
+
+
+def test_one_occurrence_of_a_subsequence_counts_by_its_gap() -> None:
+    """Its effect is taken away at every decay from which the kernel interpolates."""
+    decoder = ListDecoder(CHAINS)
+    kernel = SubsequenceKernel(decoder, 2, max_gap=2, normalize=False).double()
+    kernel.gap_decay, kernel.weights = 0.6, torch.tensor([0.5, 2.0])
+    model = GraphGP(decoder.rows, TARGETS, kernel).eval()
+    gram = model.covar_module(decoder.rows).to_dense().detach()
+    noise = model.likelihood.noise.item() * torch.eye(len(CHAINS)).double()
+    weights = torch.linalg.solve(gram + noise, TARGETS).flatten()
+    effects = {f: e.effect for e in feature_effects(model) for f in e.features}
+    skipping = [f for f in effects if f.block == "length_2_gap_1" and f.name.startswith("a -> out")]
+    assert [f.name for f in skipping] == ["a -> output (1 skipped)"]
+    # How the kernel sees "a", perhaps something, "output" in each chain: by distance from the end.
+    phi = torch.zeros(len(CHAINS)).double()
+    for i, graph in enumerate(CHAINS):
+        for place, label in enumerate(reversed(graph.nodes[1:-1])):
+            phi[i] += 0.6**place if label == "a" and place <= 2 else 0.0
+    assert effects[skipping[0]] == pytest.approx(2.0 * 0.6 * (phi @ weights).item(), abs=1e-6)
 
 
 def test_effects_average_over_the_architectures_with_the_feature() -> None:
@@ -200,7 +273,7 @@ def test_a_surrogate_averages_over_its_models() -> None:
     space, rng = NASBench201Space(), np.random.default_rng(0)
     designs = [space.sample(rng) for _ in range(25)]
     errors = [len(d.architecture) + rng.normal() for d in designs]
-    kernels = [weisfeiler_lehman(space), positions_and_paths(space)]
+    kernels = [weisfeiler_lehman(space), spectrum(space)]
     surrogate = GraphSurrogate(space, kernels).fit(designs, errors)
     both = {e.features: e for e in feature_effects(surrogate, designs[:4])}
     rows = surrogate.rows(designs[:4])
@@ -209,7 +282,7 @@ def test_a_surrogate_averages_over_its_models() -> None:
         for effect in feature_effects(model, rows):
             for feature in effect.features:
                 means[feature] = means.get(feature, 0.0) + effect.effect / 2
-    assert {effect.block for effect in both.values()} >= {"depth_0", "paths"}
+    assert {effect.block for effect in both.values()} >= {"depth_0", "2-grams"}
     for features, effect in both.items():
         if len(features) == 1:
             assert effect.effect == pytest.approx(means[features[0]], abs=1e-7)
@@ -250,6 +323,38 @@ def test_a_path_shares_its_effect_among_its_operations() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "feature_map",
+    [
+        SpectrumMap(3),
+        SpectrumMap(3, "tokens"),
+        SubsequenceMap(2, 2),
+        RandomWalkMap(2),
+        ShortestPathMap(),
+        GraphletMap(3),
+    ],
+    ids=lambda feature_map: type(feature_map).__name__,
+)
+def test_all_effects_are_shared_out_to_nodes_and_operations_on_edges(
+    feature_map: FeatureMap,
+) -> None:
+    rng, space = np.random.default_rng(0), NASBench201Space()
+    decoder = ListDecoder(space.sample(rng).architecture for _ in range(12))
+    kernel = RBFFeatureKernel(FeatureStore(decoder, feature_map, unary=True))
+    model = gp(kernel, decoder.rows, torch.tensor(rng.normal(size=(12, 1))))
+    explanation = explain(model, decoder.rows[0])
+    times: Counter[Feature] = Counter()
+    for occurrence in feature_map.occurrences(explanation.architecture):
+        times[occurrence.feature] += occurrence.times  # type: ignore[assignment]
+    shares = [
+        effect.effect * sum(times[feature] for feature in effect.features) / len(effect.features)
+        for effect in explanation.features
+    ]
+    assert len(shares) > 5
+    assert sum(explanation.parts.values()) == pytest.approx(sum(shares))
+    assert sum(value != 0 for value in explanation.parts.values()) > 3
+
+
 def test_a_model_is_not_changed() -> None:
     decoder = ListDecoder(CHAINS)
     kernel = ScaleKernel(WLRBFKernel(decoder, 1, active_dims=[0])) + ScaleKernel(
@@ -269,6 +374,8 @@ def test_mistakes_are_named() -> None:
         feature_effects(GraphSurrogate(space))
     with pytest.raises(ValueError, match="no feature map"):
         feature_effects(gp(RBFKernel(), decoder.rows))
+    with pytest.raises(ValueError, match="no feature map"):
+        feature_effects(gp(EditDistanceKernel(decoder, CHAINS), decoder.rows))
     two_outcomes = SingleTaskGP(decoder.rows, TARGETS.repeat(1, 2), covar_module=RBFKernel())
     with pytest.raises(ValueError, match="batch"):
         feature_effects(two_outcomes)
