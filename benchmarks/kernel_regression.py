@@ -41,7 +41,13 @@ from graphbo.kernels import FeatureMap, FeatureStore, RBFFeatureKernel
 from graphbo.problems import get_problem
 from graphbo.spaces import Design, PoolSpace, SearchSpace
 from graphbo.surrogates import GraphSurrogate, NormalScores
-from graphbo.surrogates.defaults import KernelFactory, default_kernels, positions_and_paths
+from graphbo.surrogates.defaults import (
+    KernelFactory,
+    default_kernels,
+    path_profile,
+    spectrum,
+    weisfeiler_lehman,
+)
 
 Values = NDArray[np.float64]
 Predictor = Callable[[Sequence[Design], Values, Sequence[Design]], Values]
@@ -193,7 +199,9 @@ KERNELS: dict[str, KernelMaker] = {
     "edit-distance": lambda space: [kernels.EditDistanceKernel(space.decode, _landmarks(space))],
     "one-hot": lambda space: [kernels.OneHotKernel(_cardinalities(space))],
     "hamming": lambda space: [kernels.HammingKernel(_cardinalities(space))],
-    "one-hot x paths": lambda space: [positions_and_paths(space)],
+    "path-profile": lambda space: [path_profile(space)],
+    "one-hot + path-profile": lambda space: [path_profile(space, positions=True)],
+    "wl-rbf, spectrum-rbf": lambda space: [weisfeiler_lehman(space), spectrum(space)],
     "default": default_kernels,
 }
 """Add a kernel here, and it is measured."""

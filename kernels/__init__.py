@@ -4,7 +4,7 @@ A kernel sees rows of numbers. It is given a decoder that turns a row into its a
 `ListDecoder` makes one from a list of architectures or networkx graphs.
 """
 
-from graphbo.kernels.ard import ARDKernel, OneHotKernel, PathKernel, path_vocabulary
+from graphbo.kernels.ard import ARDKernel, JointKernel, OneHotKernel, PathKernel, path_vocabulary
 from graphbo.kernels.base import LengthscaleKernel, LinearFeatureKernel, RBFFeatureKernel
 from graphbo.kernels.columns import HammingKernel
 from graphbo.kernels.counts import Counts, hash_texts
@@ -14,6 +14,7 @@ from graphbo.kernels.feature_maps import FeatureMap, WeisfeilerLehmanMap
 from graphbo.kernels.graphlets import GraphletKernel, GraphletMap
 from graphbo.kernels.naming import Feature, Occurrence
 from graphbo.kernels.optimal_transport import OptimalTransportKernel, TransportMap
+from graphbo.kernels.path_profile import PathProfileKernel, PathProfileMap, operations_of
 from graphbo.kernels.paths import PathMap, operation_paths, path_counts
 from graphbo.kernels.random_walks import RandomWalkKernel, RandomWalkMap
 from graphbo.kernels.shortest_paths import ShortestPathKernel, ShortestPathMap
@@ -41,6 +42,7 @@ __all__ = [
     "GraphletKernel",
     "GraphletMap",
     "HammingKernel",
+    "JointKernel",
     "LengthscaleKernel",
     "LinearFeatureKernel",
     "ListDecoder",
@@ -49,6 +51,8 @@ __all__ = [
     "OptimalTransportKernel",
     "PathKernel",
     "PathMap",
+    "PathProfileKernel",
+    "PathProfileMap",
     "RBFFeatureKernel",
     "RandomWalkKernel",
     "RandomWalkMap",
@@ -68,6 +72,7 @@ __all__ = [
     "WeisfeilerLehmanMap",
     "hash_texts",
     "operation_paths",
+    "operations_of",
     "path_counts",
     "path_vocabulary",
     "token_string",

@@ -55,6 +55,27 @@ class ARDKernel(LengthscaleKernel):
         return lengthscale.expand(1, self.num_lengthscales)
 
 
+class JointKernel(ARDKernel):
+    """One squared exponential over the features of several kernels side by side.
+
+    Other than in a product, where each factor begins with the same share of the distance, all
+    features begin with one length-scale, so that those that vary more weigh more.
+
+    Args:
+        kernels: The kernels whose features are joined; their own length-scales are not used.
+        kwargs: What every GPyTorch kernel takes, ``lengthscale_prior`` among it.
+    """
+
+    def __init__(self, kernels: Sequence[ARDKernel], **kwargs: Any) -> None:
+        super().__init__(sum(kernel.num_lengthscales for kernel in kernels), **kwargs)
+        # In a tuple, which hides from PyTorch the length-scales that are not used.
+        self.parts = tuple(kernels)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return all features of all kernels, `... x n x num_lengthscales`."""
+        return torch.cat([part.features(x) for part in self.parts], dim=-1)
+
+
 class OneHotKernel(ARDKernel):
     """Automatic relevance determination over the one-hot code of each column.
 
@@ -71,12 +92,13 @@ class OneHotKernel(ARDKernel):
         super().__init__(sum(cardinalities), **kwargs)
         columns = [j for j, k in enumerate(cardinalities) for _ in range(k)]
         choices = [choice for k in cardinalities for choice in range(k)]
-        self.register_buffer("columns", torch.tensor(columns))
-        self.register_buffer("choices", torch.tensor(choices))
+        # No buffers, which GPyTorch would index when a batch of kernels is.
+        self._columns, self._choices = torch.tensor(columns), torch.tensor(choices)
 
     def features(self, x: Tensor) -> Tensor:
         """Return the one-hot code, `... x n x sum(cardinalities)`."""
-        code: Tensor = (x[..., self.columns].round() == self.choices).to(x)
+        columns, choices = self._columns.to(x.device), self._choices.to(x)
+        code: Tensor = (x[..., columns].round() == choices).to(x)
         return code
 
 
@@ -89,11 +111,22 @@ class PathKernel(ARDKernel):
         paths: The paths that count one by one, as `operation_paths` names them; all others are
             counted together in a last feature.
         kwargs: What every GPyTorch kernel takes, ``lengthscale_prior`` among it.
+
+    Raises:
+        ValueError: If the store is one of other features, or in unary code.
     """
 
     def __init__(
         self, decoder: Decoder | FeatureStore, paths: Iterable[str], **kwargs: Any
     ) -> None:
+        if isinstance(decoder, FeatureStore) and (
+            not isinstance(decoder.feature_map, PathMap) or decoder.unary
+        ):
+            raise ValueError(
+                "paths need a store of plain counts of a PathMap; "
+                f"got one of a {type(decoder.feature_map).__name__}"
+                + (" in unary code" if decoder.unary else "")
+            )
         self.paths = tuple(sorted(set(paths)))
         super().__init__(len(self.paths) + 1, **kwargs)
         self.store = (

@@ -33,7 +33,7 @@ class PoolSearch(Optimizer):
     """
 
     def __init__(
-        self, space: SearchSpace, *, seed: int = 0, initial: int = 10, **settings: object
+        self, space: SearchSpace, *, seed: int = 0, initial: int = 5, **settings: object
     ) -> None:
         if initial < 1:
             raise InputError(f"at least 1 random design comes first; got initial={initial}")
@@ -124,7 +124,7 @@ class GraphBO(PoolSearch):
         space: SearchSpace,
         *,
         seed: int = 0,
-        initial: int = 10,
+        initial: int = 5,
         kernels: Sequence[Kernel | KernelFactory] | None = None,
         acquisition: str = "logei",
     ) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from gpytorch.kernels import Kernel, ProductKernel
+from gpytorch.kernels import Kernel
 
 from graphbo.architecture import Architecture
 from graphbo.kernels import (
+    FeatureMap,
     FeatureStore,
+    JointKernel,
     OneHotKernel,
-    PathKernel,
-    PathMap,
+    PathProfileKernel,
+    PathProfileMap,
     RBFFeatureKernel,
+    SpectrumMap,
     WeisfeilerLehmanMap,
-    path_vocabulary,
 )
 from graphbo.spaces.base import SearchSpace
 
@@ -25,49 +27,55 @@ KernelFactory = Callable[[Sequence[Architecture]], Kernel]
 def default_kernels(space: SearchSpace) -> list[KernelFactory]:
     """Return the kernels for a space, one for each Gaussian process of its surrogate.
 
-    Every space gets a squared exponential on Weisfeiler-Lehman counts. A space with aligned
-    positions gets a second model, with automatic relevance determination over the one-hot code of
-    its decisions and over input-output paths: it knows where an operation stands, which
-    isomorphism hides from the first.
+    Every space gets three squared exponentials: on Weisfeiler-Lehman counts, a graph kernel; on
+    the n-grams of its input-output paths, a string kernel; and, with relevance determination, on a
+    profile of these paths. A space with aligned positions gets a fourth, on the profile and the
+    one-hot code of its decisions: it knows where an operation stands, which isomorphism hides from
+    the others. ``benchmarks/ablation.py`` measures what each adds.
 
     Args:
         space: The search space; only its declared properties matter.
     """
-    kernels = [weisfeiler_lehman(space)]
-    if space.aligned_positions and space.decisions:
-        kernels.append(positions_and_paths(space))
+    kernels = [weisfeiler_lehman(space), spectrum(space)]
+    if space.operations:
+        kernels.append(path_profile(space))
+    if space.operations and space.aligned_positions and space.decisions:
+        kernels.append(path_profile(space, positions=True))
     return kernels
 
 
 def weisfeiler_lehman(space: SearchSpace, depth: int = 2) -> KernelFactory:
     """Return a squared exponential on unary-coded Weisfeiler-Lehman counts."""
-    return _WeisfeilerLehman(FeatureStore(space.decode, WeisfeilerLehmanMap(depth), unary=True))
+    return _Counts(space, WeisfeilerLehmanMap(depth))
 
 
-def positions_and_paths(space: SearchSpace) -> KernelFactory:
-    """Return a product of relevance determinations over positions and over paths."""
-    cardinalities = [len(decision.choices) for decision in space.decisions]
-    return _PositionsAndPaths(FeatureStore(space.decode, PathMap()), cardinalities)
+def spectrum(space: SearchSpace, n: int = 3) -> KernelFactory:
+    """Return a squared exponential on unary-coded counts of the n-grams of paths."""
+    return _Counts(space, SpectrumMap(n))
+
+
+def path_profile(space: SearchSpace, positions: bool = False) -> KernelFactory:
+    """Return relevance determination over the profile of paths, and maybe over positions."""
+    cardinalities = [len(decision.choices) for decision in space.decisions] if positions else []
+    return _PathProfile(space, cardinalities)
 
 
 # Classes, where functions would do but for pickling.
-class _WeisfeilerLehman:
-    def __init__(self, store: FeatureStore) -> None:
-        self.store = store
+class _Counts:
+    def __init__(self, space: SearchSpace, feature_map: FeatureMap) -> None:
+        self.store = FeatureStore(space.decode, feature_map, unary=True)
 
     def __call__(self, train: Sequence[Architecture]) -> Kernel:
         return RBFFeatureKernel(self.store)
 
 
-class _PositionsAndPaths:
-    def __init__(self, store: FeatureStore, cardinalities: Sequence[int]) -> None:
-        self.store = store
+class _PathProfile:
+    def __init__(self, space: SearchSpace, cardinalities: Sequence[int]) -> None:
+        self.store = FeatureStore(space.decode, PathProfileMap(space.operations))
         self.cardinalities = cardinalities
-        self.paths: dict[Architecture, list[str]] = {}
 
     def __call__(self, train: Sequence[Architecture]) -> Kernel:
-        for architecture in train:
-            if architecture not in self.paths:
-                self.paths[architecture] = path_vocabulary([architecture])
-        vocabulary = {path for architecture in train for path in self.paths[architecture]}
-        return ProductKernel(OneHotKernel(self.cardinalities), PathKernel(self.store, vocabulary))
+        profile = PathProfileKernel(self.store)
+        if not self.cardinalities:
+            return profile
+        return JointKernel([OneHotKernel(self.cardinalities), profile])

@@ -14,6 +14,7 @@ from graphbo.kernels import (
     OneHotKernel,
     PathKernel,
     PathMap,
+    WeisfeilerLehmanMap,
     path_vocabulary,
 )
 
@@ -94,3 +95,22 @@ def test_typical_lengthscale_is_that_of_the_total_variance() -> None:
     kernel.lengthscale = typical
     assert kernel(ROWS).to_dense().log().mean().item() == pytest.approx(-0.5, rel=1e-5)
     assert (kernel.typical_lengthscale(ROWS[:1]) > 0).all()
+
+
+def test_a_batch_of_one_hot_kernels_can_be_indexed() -> None:
+    kernel = OneHotKernel([2, 3], batch_shape=torch.Size([2]))
+    kernel.initialize(lengthscale=torch.tensor([1.0, 2.0]).reshape(2, 1, 1))
+    x = torch.tensor([[0.0, 1.0], [1.0, 2.0]])
+    torch.testing.assert_close(kernel[1](x).to_dense(), kernel(x).to_dense()[1])
+
+
+@pytest.mark.parametrize(
+    ("store", "name"),
+    [
+        (FeatureStore(ListDecoder([]), WeisfeilerLehmanMap()), "WeisfeilerLehmanMap"),
+        (FeatureStore(ListDecoder([]), PathMap(), unary=True), "PathMap in unary code"),
+    ],
+)
+def test_paths_are_not_read_from_other_features(store: FeatureStore, name: str) -> None:
+    with pytest.raises(ValueError, match=f"plain counts of a PathMap; got one of a {name}"):
+        PathKernel(store, ["/a"])

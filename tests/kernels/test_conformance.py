@@ -20,6 +20,7 @@ from graphbo.kernels import (
     OptimalTransportKernel,
     PathKernel,
     PathMap,
+    PathProfileKernel,
     RandomWalkKernel,
     RBFFeatureKernel,
     ShortestPathKernel,
@@ -30,12 +31,14 @@ from graphbo.kernels import (
     WLKernel,
     WLOptimalAssignmentKernel,
     WLRBFKernel,
+    operations_of,
     path_vocabulary,
 )
 from graphbo.kernels.testing import KernelMaker, check_kernel, example_architectures
 from graphbo.spaces import CellSpace, ChainSpace, SearchSpace
 
 PATHS = path_vocabulary(example_architectures()[:6])
+OPERATIONS = operations_of(example_architectures())
 LANDMARKS = example_architectures()[::2]
 KERNELS: dict[str, KernelMaker] = {
     "wl": WLKernel,
@@ -50,6 +53,7 @@ KERNELS: dict[str, KernelMaker] = {
     "cut and contracted paths": lambda decoder: LinearFeatureKernel(
         FeatureStore(decoder, PathMap(1, contract={"maxpool"}))
     ),
+    "path profile": lambda decoder: PathProfileKernel(decoder, OPERATIONS),
     "shortest paths": ShortestPathKernel,
     "random walks": RandomWalkKernel,
     "graphlets": lambda decoder: GraphletKernel(decoder, size=4),

@@ -42,8 +42,8 @@ POOL = ROWS[3:40:4]
 
 def kernels() -> dict[str, Kernel]:
     architectures = [DESIGNS[int(i)].architecture for i in TRAIN]
-    first, second = (make(architectures) for make in default_kernels(SPACE))
-    return {"default": first, "aligned": second, "linear": WLKernel(SPACE.decode)}
+    first, *_, last = (make(architectures) for make in default_kernels(SPACE))
+    return {"default": first, "aligned": last, "linear": WLKernel(SPACE.decode)}
 
 
 def model_of(name: str = "default", n: int | None = None) -> GraphGP:
