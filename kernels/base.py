@@ -111,14 +111,16 @@ class RBFFeatureKernel(LengthscaleKernel):
         """Return the covariance, `... x n x m`, or `... x n` if ``diag``."""
         if diag and x1 is x2:
             return self._unit_diagonal(x1)
-        weights, trailing = self.lengthscale.squeeze(-2).pow(-2), 1 if diag else 2
-        products = self.store.paired_inner_products if diag else self.store.inner_products
-        norms1 = weighted_sum(weights, self.store.squared_norms(x1), 1)
-        norms2 = weighted_sum(weights, self.store.squared_norms(x2), 1)
+        weights = self.lengthscale.squeeze(-2).pow(-2)
+        exponent = weighted_products(self.store, weights, x1, x2, diag)
+        norms1 = weighted_sum(0.5 * weights, self.store.squared_norms(x1), 1)
+        norms2 = weighted_sum(0.5 * weights, self.store.squared_norms(x2), 1)
         if not diag:
             norms1, norms2 = norms1.unsqueeze(-1), norms2.unsqueeze(-2)
-        exponent = weighted_sum(weights, products(x1, x2), trailing) - 0.5 * (norms1 + norms2)
-        return exponent.clamp_max(0).exp()
+        if torch.is_grad_enabled():
+            return (exponent - norms1 - norms2).clamp_max(0).exp()
+        # In place: one matrix of all pairs may be as much as there is room for.
+        return exponent.sub_(norms1).sub_(norms2).clamp_max_(0).exp_()
 
     def typical_lengthscale(self, x: Tensor) -> Tensor:
         """Return length-scales at which the distances among some rows give the exponent -1/2.
@@ -158,15 +160,27 @@ def feature_covariance(
     Returns:
         `... x n x m`, or `... x n` if ``diag``.
     """
-    products = store.paired_inner_products if diag else store.inner_products
-    covariance = weighted_sum(weights, products(x1, x2), 1 if diag else 2)
+    covariance = weighted_products(store, weights, x1, x2, diag)
     if not normalize:
         return covariance
     scale1 = weighted_sum(weights, store.squared_norms(x1), 1).clamp_min(1e-12).rsqrt()
     scale2 = weighted_sum(weights, store.squared_norms(x2), 1).clamp_min(1e-12).rsqrt()
-    if diag:
+    if not diag:
+        scale1, scale2 = scale1.unsqueeze(-1), scale2.unsqueeze(-2)
+    if torch.is_grad_enabled():
         return covariance * scale1 * scale2
-    return covariance * scale1.unsqueeze(-1) * scale2.unsqueeze(-2)
+    return covariance.mul_(scale1).mul_(scale2)
+
+
+def weighted_products(
+    store: FeatureStore, weights: Tensor, x1: Tensor, x2: Tensor, diag: bool
+) -> Tensor:
+    """Return the weighted sum of the blocks' inner products; see `feature_covariance`."""
+    if diag:
+        return weighted_sum(weights, store.paired_inner_products(x1, x2), 1)
+    if not torch.is_grad_enabled() and weights.dim() == 1 and x1.dim() == x2.dim() == 2:
+        return store.weighted_inner_products(x1, x2, weights)
+    return weighted_sum(weights, store.inner_products(x1, x2), 2)
 
 
 def weighted_sum(weights: Tensor, blocks: Tensor, trailing: int) -> Tensor:

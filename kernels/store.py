@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ Decoder = Callable[[tuple[int, ...]], Architecture]
 _REMEMBERED = 8
 _PAIRS_AT_ONCE = 1 << 18
 _LARGEST_REMEMBERED = 4_000_000
-_ELEMENTS_AT_ONCE = 4_000_000
+_ELEMENTS_AT_ONCE = 1_000_000
 _OFTEN = 0.01
 
 
@@ -67,6 +68,7 @@ class FeatureStore:
         nothing = Counts.of(0, np.zeros(0, np.int64), np.zeros(0, np.uint64))
         self._counts = [nothing for _ in self.feature_map.blocks]
         self._matrices = [sp.csr_matrix((0, 0)) for _ in self.feature_map.blocks]
+        self._joined: tuple[sp.csr_matrix, Indices] | None = None
         self._recent: list[tuple[Tensor, Indices]] = []
         self._norms = self._totals = np.zeros((len(self.feature_map.blocks), 0))
         self._dense: dict[tuple[bytes, int], npt.NDArray[np.float64]] = {}
@@ -95,6 +97,36 @@ class FeatureStore:
         pairs = np.broadcast_arrays(first[..., :, None], second[..., None, :])
         paired = self._pairwise(pairs[0].ravel(), pairs[1].ravel())
         return self._tensor(paired.reshape(len(paired), *pairs[0].shape), x1)
+
+    def weighted_inner_products(self, x1: Tensor, x2: Tensor, weights: Tensor) -> Tensor:
+        """Return the weighted sum of the blocks' inner products, in one piece and without gradient.
+
+        Equal to ``weighted_sum(weights, inner_products(x1, x2), 2)`` but for rounding, and never
+        holds more than the result and a slice of it.
+
+        Args:
+            x1: `n x d`.
+            x2: `m x d`.
+            weights: `blocks`.
+
+        Returns:
+            An `n x m` tensor of x1's type on its device.
+        """
+        first, second = self._lookup(x1, x2)
+        if self._joined is None:
+            joined = (
+                sp.hstack(self._matrices, format="csr") if first.size else sp.csr_matrix((0, 0))
+            )
+            self._joined = (
+                joined,
+                np.repeat(np.arange(len(self._matrices)), [m.shape[1] for m in self._matrices]),
+            )
+        matrix, block = self._joined
+        left, right = matrix[first], matrix[second]
+        left.data = left.data * weights.detach().double().cpu().numpy()[block[left.indices]]
+        result = torch.empty(len(first), len(second), dtype=torch.float64)
+        _inner_products(left, right, result.numpy())
+        return self._tensor(result, x1)
 
     def paired_inner_products(self, x1: Tensor, x2: Tensor) -> Tensor:
         """Return the inner products of corresponding rows.
@@ -150,9 +182,7 @@ class FeatureStore:
                 continue
             flat = tensor.detach().reshape(-1, tensor.shape[-1]).cpu().numpy()
             rows = np.ascontiguousarray(np.rint(flat).astype(np.int64))
-            width = rows.dtype.itemsize * rows.shape[1]
-            data = rows.tobytes()
-            keys.append([data[i : i + width] for i in range(0, len(data), width)])
+            keys.append(rows.view(f"V{rows.dtype.itemsize * rows.shape[1]}").ravel().tolist())
             for i, key in enumerate(keys[-1]):
                 if key not in self._index and key not in fresh:
                     fresh[key] = tuple(rows[i].tolist())
@@ -164,7 +194,7 @@ class FeatureStore:
         result = []
         for tensor, positions, part in zip(tensors, known, keys, strict=True):
             if positions is None:
-                positions = np.array([self._index[key] for key in part], np.int64)
+                positions = np.fromiter(map(self._index.__getitem__, part), np.int64, len(part))
                 positions = positions.reshape(tensor.shape[:-1])
                 # A copy: the caller may change the tensor in place.
                 copy = tensor.detach().clone()
@@ -190,10 +220,10 @@ class FeatureStore:
         for key in fresh:
             self._index[key] = len(self._index)
         self._matrices = [stored.to_csr(np.unique(stored.columns)) for stored in self._counts]
-        self._norms = np.stack(
-            [np.asarray(m.multiply(m).sum(axis=1)).ravel() for m in self._matrices]
-        )
-        self._totals = np.stack([np.asarray(m.sum(axis=1)).ravel() for m in self._matrices])
+        sums = partial(np.bincount, minlength=len(self._index))
+        self._norms = np.stack([sums(c.rows, c.values**2) for c in self._counts])
+        self._totals = np.stack([sums(c.rows, c.values) for c in self._counts])
+        self._joined = None
         self._products.clear()
         self._dense.clear()
 
@@ -237,15 +267,28 @@ def _inner_products(a: sp.csr_matrix, b: sp.csr_matrix, out: npt.NDArray[np.floa
     """
     in_a, in_b = (np.bincount(m.indices, minlength=m.shape[1]) for m in (a, b))
     share = (in_a / max(a.shape[0], 1)) * (in_b / max(b.shape[0], 1))
-    often = share > _OFTEN
-    rarely = ~often & (share > 0)
-    left, right = a[:, rarely], b[:, rarely].T.tocsr()
-    dense_left, dense_right = a[:, often].toarray(), b[:, often].toarray().T
+    often, rarely = share > _OFTEN, (share > 0) & (share <= _OFTEN)
+    left, right = _columns(a, rarely), _columns(b, rarely).T.tocsr()
+    dense_left, dense_right = _columns(a, often).toarray(), _columns(b, often).toarray().T
     step = max(_ELEMENTS_AT_ONCE // max(b.shape[0], 1), 1)
     for start in range(0, a.shape[0], step):
         rows = slice(start, start + step)
         np.matmul(dense_left[rows], dense_right, out=out[rows])
-        out[rows] += (left[rows] @ right).toarray()
+        product = left[rows] @ right
+        if product.nnz * 4 > out[rows].size:
+            out[rows] += product.toarray()
+        else:
+            row = np.repeat(np.arange(product.shape[0]), np.diff(product.indptr))
+            out[rows].reshape(-1)[row * out.shape[1] + product.indices] += product.data
+
+
+def _columns(matrix: sp.csr_matrix, kept: npt.NDArray[np.bool_]) -> sp.csr_matrix:
+    """Return some columns of a matrix; SciPy's own indexing takes several times as long."""
+    entries = kept[matrix.indices]
+    starts = np.concatenate([[0], np.cumsum(entries)])[matrix.indptr]
+    place = np.cumsum(kept) - 1
+    parts = matrix.data[entries], place[matrix.indices[entries]], starts
+    return sp.csr_matrix(parts, shape=(matrix.shape[0], int(kept.sum())))
 
 
 class ListDecoder:

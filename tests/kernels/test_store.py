@@ -238,3 +238,24 @@ def test_copies_share_the_cache_and_pickles_leave_it_behind() -> None:
     text = pickle.dumps(store)
     assert len(text) < len(pickle.dumps(GRAPHS)) + 2000
     assert_right(pickle.loads(text), [3, 1], [2, 4, 4])
+
+
+@pytest.mark.parametrize("unary", [False, True])
+def test_weighted_products_are_the_weighted_sum_of_the_products(unary: bool) -> None:
+    store = FeatureStore(ListDecoder(GRAPHS), WeisfeilerLehmanMap(2), unary=unary)
+    first, second = rows([3, 1, 4, 1, 5]), rows([9, 2, 6])
+    weights = torch.tensor([0.5, 0.0, 2.0])
+    for a, b in ((first, second), (second, first), (first, first), (first[:0], second)):
+        expected = torch.einsum("b,bnm->nm", weights.double(), store.inner_products(a, b))
+        torch.testing.assert_close(store.weighted_inner_products(a, b, weights), expected)
+
+
+def test_products_are_the_same_in_one_slice_and_in_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, sliced = new_store(), new_store()
+    first, second = rows(list(range(30))), rows(list(range(10, 25)))
+    expected = whole.inner_products(first, second)
+    monkeypatch.setattr("graphbo.kernels.store._ELEMENTS_AT_ONCE", 60)
+    assert torch.equal(sliced.inner_products(first, second), expected)
+    for share in (0.0, 1.0):  # all columns as dense matrices, and none
+        monkeypatch.setattr("graphbo.kernels.store._OFTEN", share)
+        assert torch.equal(new_store().inner_products(first, second), expected)
