@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -37,17 +37,39 @@ def log_posterior(model: SingleTaskGP) -> Tensor:
     rows = train if columns is None else train.index_select(-1, columns)
     covariance = to_dense(kernel.forward(rows, rows))
     noise = model.likelihood.noise * torch.eye(n).to(train)
-    root, failed = torch.linalg.cholesky_ex(covariance + noise)
-    if failed:
-        return train.new_tensor(-math.inf)
     mean = cast(Mean, model.mean_module)
-    residual = (targets - mean(train)).unsqueeze(-1)
-    scaled = torch.linalg.solve_triangular(root, residual, upper=False)
-    total: Tensor = -0.5 * scaled.square().sum() - root.diagonal().log().sum()
-    total = total - 0.5 * n * math.log(2 * math.pi)
+    density = _LogDensity.apply(covariance + noise, targets - mean(train))  # type: ignore[no-untyped-call]
+    total = cast(Tensor, density)
     for _, module, prior, closure, _ in cast(ExactGP, model).named_priors():
         total = total + prior.log_prob(closure(module)).sum()
     return total
+
+
+class _LogDensity(torch.autograd.Function):
+    r"""The log density of a centred normal vector, minus infinity where it has none.
+
+    The gradient in the covariance is :math:`(a a^T - K^{-1}) / 2` with :math:`a = K^{-1} y`, which
+    takes a fraction of the time of going back through the Cholesky factor.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, covariance: Tensor, values: Tensor) -> Tensor:
+        root, failed = torch.linalg.cholesky_ex(covariance)
+        if failed:
+            ctx.save_for_backward(torch.zeros_like(covariance), torch.zeros_like(values))
+            return values.new_tensor(-math.inf)
+        weights = torch.cholesky_solve(values.unsqueeze(-1), root).squeeze(-1)
+        ctx.save_for_backward(torch.cholesky_inverse(root), weights)
+        exponent = 0.5 * (values @ weights) + root.diagonal().log().sum()
+        density: Tensor = -exponent - 0.5 * len(values) * math.log(2 * math.pi)
+        return density
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        inverse, weights = ctx.saved_tensors
+        (gradient,) = gradients
+        slope = 0.5 * (torch.outer(weights, weights) - inverse)
+        return gradient * slope, -gradient * weights
 
 
 def fit(model: Model, max_evaluations: int = 60) -> Model:

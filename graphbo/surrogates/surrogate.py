@@ -18,6 +18,8 @@ from graphbo.surrogates.fitting import fit
 from graphbo.surrogates.graph_gp import GraphGP
 from graphbo.surrogates.transforms import NormalScores, Values
 
+_MOST_FITTED = 300
+
 
 class GraphSurrogate:
     """Predicts the objective of designs from a few observed ones.
@@ -66,6 +68,8 @@ class GraphSurrogate:
     ) -> GraphSurrogate:
         """Fit the hyperparameters, and condition on the observations.
 
+        From 300 observations on, the hyperparameters are fitted on 300 of them, evenly chosen.
+
         Args:
             designs: The ``n`` observed designs.
             values: Their finite values; lower is better.
@@ -81,15 +85,16 @@ class GraphSurrogate:
         if len(designs) != len(values):
             raise ValueError(f"there are {len(designs)} designs but {len(values)} values")
         n = len(designs) if fit_on is None else min(fit_on, len(designs))
-        early = NormalScores(values[:n])
+        evenly = np.linspace(0, n - 1, min(n, _MOST_FITTED)).round().astype(int)
+        early = NormalScores([values[i] for i in evenly])
         self.transform = NormalScores(values)
-        rows = self.rows(designs)
+        rows, targets = self.rows(designs), _column(self.transform)
         self.models = []
         for factory in self._factories:
-            kernel = factory([design.architecture for design in designs[:n]])
-            model = fit(GraphGP(rows[:n], _column(early), kernel))
-            if n < len(designs):
-                model.observe(rows, _column(self.transform))
+            kernel = factory([designs[i].architecture for i in evenly])
+            model = fit(GraphGP(rows[evenly], _column(early), kernel))
+            model.observe(rows[:n], targets[:n], together=True)
+            model.observe(rows, targets)
             self.models.append(model)
         return self
 
