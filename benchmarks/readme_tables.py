@@ -29,7 +29,8 @@ def main() -> None:
     for folder in parser.parse_args().folders:
         text = (folder / "summary.json").read_text()
         (RESULTS / f"{json.loads(text)['problem']}.json").write_text(text)
-    summaries = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+    stored = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+    summaries = [summary for summary in stored if "paired" in summary]
     readme = ROOT / "README.md"
     text = readme.read_text()
     for mark, chosen in (
@@ -52,15 +53,19 @@ def table(summary: dict[str, Any]) -> str:
     points = list(next(iter(entries.values()))["mean_regret"])
     known = any(entry["found_share"] is not None for entry in entries.values())
     head = [f"`{summary['problem']}`", *(f"regret at {point}" for point in points)]
-    head += ["optimum found", "after, median (mean)", "test regret"] if known else []
+    found = ["optimum found", "after, mean (median, last)", "best 0.1 % after, mean", "test regret"]
+    head += found if known else []
     rows = [head, ["---", *["---:"] * (len(head) - 1)]]
     for name, entry in entries.items():
         row = [name, *(f"{entry['mean_regret'][point]:.2f}" for point in points)]
         if known:
-            median, mean = (entry[f"evaluations_to_optimum_{k}"] for k in ("median", "mean"))
+            mean, median, last = (
+                entry[f"evaluations_to_optimum_{k}"] for k in ("mean", "median", "max")
+            )
             row += [
                 f"{entry['found_share']:.0%}",
-                f"{median:.0f} ({mean:.1f})",
+                f"{mean:.1f} ({median:.0f}, {last:.0f})",
+                f"{entry['evaluations_to_top_permille_mean']:.1f}",
                 "-" if entry["test_regret_mean"] is None else f"{entry['test_regret_mean']:.2f}",
             ]
         rows.append(row)

@@ -55,8 +55,8 @@ def summarize(problem: Problem, runs: Runs, trials: int) -> dict[str, Any]:
 
     Returns:
         What ``summary.json`` holds: `problem`, `trials`, `seeds`; under `optimizers` by name
-        `found_share`, `evaluations_to_optimum_mean` and `_median` (a run that did not find it
-        counts as its number of trials), the same for `top_permille`, `test_regret_mean` of the
+        `found_share`, `evaluations_to_optimum_mean`, `_median` and `_max` (a run that did not find
+        it counts as its number of trials), the same for `top_permille`, `test_regret_mean` of the
         final incumbents, `mean_regret` after 25, 50, 100 and all trials (percentage points), and
         `optimizer_seconds_per_trial`; and under `paired` the mean difference in regret between the
         first optimiser and each other one, with its bootstrap interval over seeds: negative where
@@ -100,8 +100,8 @@ def _optimizer(
     tested = [error for error in tests if error is not None]
     return {
         "found_share": None if to_optimum is None else float(np.mean([f for f, _ in to_optimum])),
-        **_mean_and_median("evaluations_to_optimum", to_optimum),
-        **_mean_and_median("evaluations_to_top_permille", to_permille),
+        **_mean_median_and_max("evaluations_to_optimum", to_optimum),
+        **_mean_median_and_max("evaluations_to_top_permille", to_permille),
         "test_regret_mean": (
             float(np.mean(tested)) - test_optimum if tested and test_optimum is not None else None
         ),
@@ -123,13 +123,16 @@ def _evaluations_to(
     return reached
 
 
-def _mean_and_median(key: str, reached: list[tuple[bool, int]] | None) -> dict[str, float | None]:
+def _mean_median_and_max(
+    key: str, reached: list[tuple[bool, int]] | None
+) -> dict[str, float | None]:
     if reached is None:
-        return {f"{key}_mean": None, f"{key}_median": None}
+        return dict.fromkeys((f"{key}_mean", f"{key}_median", f"{key}_max"))
     evaluations = [count for _, count in reached]
     return {
         f"{key}_mean": float(np.mean(evaluations)),
         f"{key}_median": float(np.median(evaluations)),
+        f"{key}_max": float(np.max(evaluations)),
     }
 
 
