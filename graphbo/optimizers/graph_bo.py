@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
     from gpytorch.kernels import Kernel
 
-    from graphbo.surrogates import GraphSurrogate, KernelFactory
+    from graphbo.surrogates import GraphSurrogate, KernelFactory, MostLikely
 
 _PARENTS = 20
 
@@ -125,7 +125,7 @@ class GraphBO(PoolSearch):
         *,
         seed: int = 0,
         initial: int = 5,
-        kernels: Sequence[Kernel | KernelFactory] | None = None,
+        kernels: Sequence[Kernel | KernelFactory | MostLikely] | None = None,
         acquisition: str = "logei",
     ) -> None:
         names = (

@@ -7,8 +7,9 @@ from graphbo.surrogates.explanation import (
     explain,
     feature_effects,
 )
-from graphbo.surrogates.fitting import fit, log_posterior
+from graphbo.surrogates.fitting import fit, log_likelihood, log_posterior
 from graphbo.surrogates.graph_gp import GraphGP
+from graphbo.surrogates.selection import MostLikely
 from graphbo.surrogates.surrogate import GraphSurrogate
 from graphbo.surrogates.transforms import NormalScores
 
@@ -18,10 +19,12 @@ __all__ = [
     "GraphGP",
     "GraphSurrogate",
     "KernelFactory",
+    "MostLikely",
     "NormalScores",
     "default_kernels",
     "explain",
     "feature_effects",
     "fit",
+    "log_likelihood",
     "log_posterior",
 ]

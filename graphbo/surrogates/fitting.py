@@ -29,6 +29,14 @@ def log_posterior(model: SingleTaskGP) -> Tensor:
     Args:
         model: A model with zero or constant mean and homoscedastic noise.
     """
+    total = log_likelihood(model)
+    for _, module, prior, closure, _ in cast(ExactGP, model).named_priors():
+        total = total + prior.log_prob(closure(module)).sum()
+    return total
+
+
+def log_likelihood(model: SingleTaskGP) -> Tensor:
+    """Return the log marginal likelihood of an exact GP; see `log_posterior`."""
     train: Tensor = model.train_inputs[0]
     targets: Tensor = model.train_targets
     n = len(train)
@@ -39,10 +47,7 @@ def log_posterior(model: SingleTaskGP) -> Tensor:
     noise = model.likelihood.noise * torch.eye(n).to(train)
     mean = cast(Mean, model.mean_module)
     density = _LogDensity.apply(covariance + noise, targets - mean(train))  # type: ignore[no-untyped-call]
-    total = cast(Tensor, density)
-    for _, module, prior, closure, _ in cast(ExactGP, model).named_priors():
-        total = total + prior.log_prob(closure(module)).sum()
-    return total
+    return cast(Tensor, density)
 
 
 class _LogDensity(torch.autograd.Function):

@@ -237,4 +237,4 @@ def _positive() -> Positive:
 
 def _log_normal(mode: Tensor, scale: float) -> LogNormalPrior:
     """Return the log-normal prior whose density peaks at the mode."""
-    return LogNormalPrior(mode.log() + scale**2, torch.full_like(mode, scale))
+    return LogNormalPrior(mode.log() + scale**2, torch.full_like(mode, scale), validate_args=False)

@@ -32,7 +32,7 @@ class Reduction:
         self.hyperparameters = _flat(kernel)
         self.train = pool[:0]
         self.root = pool.new_zeros(0, 0)
-        self.reduced = pool.new_zeros(0, len(pool))
+        self._rows = pool.new_zeros(0, len(pool))
         self.variance = kernel(pool, diag=True).detach()
 
     def __deepcopy__(self, memo: dict[int, object]) -> None:
@@ -41,6 +41,11 @@ class Reduction:
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
         return type(None), ()
+
+    @property
+    def reduced(self) -> Tensor:
+        """V, `n x N`."""
+        return self._rows[: len(self.train)]
 
     def serves(self, kernel: Kernel, noise: Tensor, pool: Tensor, train: Tensor) -> bool:
         """Whether it can be extended to a training set."""
@@ -76,7 +81,11 @@ class Reduction:
         self.root = torch.cat(
             [torch.cat([self.root, above], dim=1), torch.cat([corner.mT, root], dim=1)]
         )
-        self.reduced = torch.cat([self.reduced, rows])
+        if n + len(new) > len(self._rows):  # room for a few more, which then need no copy
+            grown = rows.new_empty(n + len(new) + max(n // 4, 8), rows.shape[1])
+            grown[:n] = self.reduced
+            self._rows = grown
+        self._rows[n : n + len(new)] = rows
         self.variance = self.variance - rows.square().sum(0)
         self.train = torch.cat([self.train, new])
 

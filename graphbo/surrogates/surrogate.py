@@ -14,8 +14,8 @@ from torch import Tensor
 from graphbo.architecture import Architecture
 from graphbo.spaces.base import Design, Row, SearchSpace
 from graphbo.surrogates.defaults import KernelFactory, default_kernels
-from graphbo.surrogates.fitting import fit
 from graphbo.surrogates.graph_gp import GraphGP
+from graphbo.surrogates.selection import MostLikely, fitted
 from graphbo.surrogates.transforms import NormalScores, Values
 
 _MOST_FITTED = 300
@@ -29,8 +29,8 @@ class GraphSurrogate:
 
     Args:
         space: The search space.
-        kernels: GPyTorch kernels on the space's rows, or factories that make them; by default what
-            `default_kernels` chooses.
+        kernels: GPyTorch kernels on the space's rows, factories that make them, or `MostLikely` of
+            several; by default what `default_kernels` chooses.
 
     Attributes:
         models: The fitted processes, empty before `fit`.
@@ -41,7 +41,9 @@ class GraphSurrogate:
     transform: NormalScores
 
     def __init__(
-        self, space: SearchSpace, kernels: Sequence[Kernel | KernelFactory] | None = None
+        self,
+        space: SearchSpace,
+        kernels: Sequence[Kernel | KernelFactory | MostLikely] | None = None,
     ) -> None:
         self.space = space
         given = default_kernels(space) if kernels is None else kernels
@@ -91,8 +93,8 @@ class GraphSurrogate:
         rows, targets = self.rows(designs), _column(self.transform)
         self.models = []
         for factory in self._factories:
-            kernel = factory([designs[i].architecture for i in evenly])
-            model = fit(GraphGP(rows[evenly], _column(early), kernel))
+            architectures = [designs[i].architecture for i in evenly]
+            model = fitted(factory, rows[evenly], _column(early), architectures)
             model.observe(rows[:n], targets[:n], together=True)
             model.observe(rows, targets)
             self.models.append(model)
@@ -125,7 +127,7 @@ class GraphSurrogate:
         return mean.numpy(), deviation
 
 
-def _factory(kernel: Kernel | KernelFactory) -> KernelFactory:
+def _factory(kernel: Kernel | KernelFactory | MostLikely) -> KernelFactory | MostLikely:
     if not isinstance(kernel, Kernel):
         return kernel
     return partial(_copied, kernel)
