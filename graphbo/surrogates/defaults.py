@@ -8,6 +8,7 @@ from gpytorch.kernels import Kernel
 
 from graphbo.architecture import Architecture
 from graphbo.kernels import (
+    Decoder,
     FeatureMap,
     FeatureStore,
     JointKernel,
@@ -18,7 +19,9 @@ from graphbo.kernels import (
     SpectrumMap,
     WeisfeilerLehmanMap,
 )
-from graphbo.spaces.base import SearchSpace
+from graphbo.spaces.base import Row, SearchSpace
+
+_MOST_DECODED = 200_000
 
 KernelFactory = Callable[[Sequence[Architecture]], Kernel]
 """Makes an unfitted kernel, given the architectures that it will be fitted on."""
@@ -36,42 +39,66 @@ def default_kernels(space: SearchSpace) -> list[KernelFactory]:
     Args:
         space: The search space; only its declared properties matter.
     """
-    kernels = [weisfeiler_lehman(space), spectrum(space)]
+    decoder = _SharedDecoder(space.decode)
+    kernels = [weisfeiler_lehman(space, decoder=decoder), spectrum(space, decoder=decoder)]
     if space.operations:
-        kernels.append(path_profile(space))
+        kernels.append(path_profile(space, decoder=decoder))
     if space.operations and space.aligned_positions and space.decisions:
-        kernels.append(path_profile(space, positions=True))
+        kernels.append(path_profile(space, positions=True, decoder=decoder))
     return kernels
 
 
-def weisfeiler_lehman(space: SearchSpace, depth: int = 2) -> KernelFactory:
+def weisfeiler_lehman(
+    space: SearchSpace, depth: int = 2, *, decoder: Decoder | None = None
+) -> KernelFactory:
     """Return a squared exponential on unary-coded Weisfeiler-Lehman counts."""
-    return _Counts(space, WeisfeilerLehmanMap(depth))
+    return _Counts(decoder or space.decode, WeisfeilerLehmanMap(depth))
 
 
-def spectrum(space: SearchSpace, n: int = 3) -> KernelFactory:
+def spectrum(space: SearchSpace, n: int = 3, *, decoder: Decoder | None = None) -> KernelFactory:
     """Return a squared exponential on unary-coded counts of the n-grams of paths."""
-    return _Counts(space, SpectrumMap(n))
+    return _Counts(decoder or space.decode, SpectrumMap(n))
 
 
-def path_profile(space: SearchSpace, positions: bool = False) -> KernelFactory:
+def path_profile(
+    space: SearchSpace, positions: bool = False, *, decoder: Decoder | None = None
+) -> KernelFactory:
     """Return relevance determination over the profile of paths, and maybe over positions."""
     cardinalities = [len(decision.choices) for decision in space.decisions] if positions else []
-    return _PathProfile(space, cardinalities)
+    store = FeatureStore(decoder or space.decode, PathProfileMap(space.operations))
+    return _PathProfile(store, cardinalities)
+
+
+class _SharedDecoder:
+    """Decodes each row once for all kernels of a space, with operations on nodes."""
+
+    def __init__(self, decode: Decoder) -> None:
+        self.decode = decode
+        self._known: dict[Row, Architecture] = {}
+
+    def __call__(self, row: Row) -> Architecture:
+        if row not in self._known:
+            if len(self._known) >= _MOST_DECODED:
+                self._known.clear()
+            self._known[row] = self.decode(row).operations_on_nodes()
+        return self._known[row]
+
+    def __reduce__(self) -> tuple[type[_SharedDecoder], tuple[Decoder]]:
+        return _SharedDecoder, (self.decode,)
 
 
 # Classes, where functions would do but for pickling.
 class _Counts:
-    def __init__(self, space: SearchSpace, feature_map: FeatureMap) -> None:
-        self.store = FeatureStore(space.decode, feature_map, unary=True)
+    def __init__(self, decoder: Decoder, feature_map: FeatureMap) -> None:
+        self.store = FeatureStore(decoder, feature_map, unary=True)
 
     def __call__(self, train: Sequence[Architecture]) -> Kernel:
         return RBFFeatureKernel(self.store)
 
 
 class _PathProfile:
-    def __init__(self, space: SearchSpace, cardinalities: Sequence[int]) -> None:
-        self.store = FeatureStore(space.decode, PathProfileMap(space.operations))
+    def __init__(self, store: FeatureStore, cardinalities: Sequence[int]) -> None:
+        self.store = store
         self.cardinalities = cardinalities
 
     def __call__(self, train: Sequence[Architecture]) -> Kernel:
