@@ -174,6 +174,10 @@ class Architecture:
         """
         if "" not in self.nodes and not any(map(_label, self.edges)):
             return self
+        return self._on_nodes
+
+    @cached_property
+    def _on_nodes(self) -> Architecture:
         states = {i for i, label in enumerate(self.nodes) if label == ""}
         nodes = list(self.nodes)
         successors: list[set[int]] = [set() for _ in nodes]

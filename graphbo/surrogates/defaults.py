@@ -70,7 +70,7 @@ def path_profile(
 
 
 class _SharedDecoder:
-    """Decodes each row once for all kernels of a space, with operations on nodes."""
+    """Decodes each row once for all kernels, which then share what an architecture remembers."""
 
     def __init__(self, decode: Decoder) -> None:
         self.decode = decode
@@ -80,7 +80,7 @@ class _SharedDecoder:
         if row not in self._known:
             if len(self._known) >= _MOST_DECODED:
                 self._known.clear()
-            self._known[row] = self.decode(row).operations_on_nodes()
+            self._known[row] = self.decode(row)
         return self._known[row]
 
     def __reduce__(self) -> tuple[type[_SharedDecoder], tuple[Decoder]]:
