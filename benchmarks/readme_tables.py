@@ -3,8 +3,8 @@
     python benchmarks/readme_tables.py runs/cifar10 runs/cifar100 runs/compare-digits
 
 Copies each folder's ``summary.json`` to ``benchmarks/results/VERSION/PROBLEM.json``, and replaces
-what stands between the README's ``comparison`` and ``digits`` marks by tables of the stored
-summaries.
+what stands between the marks in the README (``comparison``, ``digits``) and in docs/kernels.md
+(``regression``, ``ablation``, ``speed``) by tables of the results stored there.
 """
 
 from __future__ import annotations
@@ -14,6 +14,11 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+
+import ablation
+import ask_cost
+import kernel_regression
+import kernel_speed
 
 from graphbo import __version__
 
@@ -31,20 +36,37 @@ def main() -> None:
         (RESULTS / f"{json.loads(text)['problem']}.json").write_text(text)
     stored = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
     summaries = [summary for summary in stored if "paired" in summary]
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    for mark, chosen in (
-        ("comparison", [s for s in summaries if s["problem"].startswith("nasbench")]),
-        ("digits", [s for s in summaries if s["problem"] == "digits"]),
+    benchmarks = [s for s in summaries if s["problem"].startswith("nasbench")]
+    fill(ROOT / "README.md", "comparison", [table(summary) for summary in benchmarks])
+    digits = [summary for summary in summaries if summary["problem"] == "digits"]
+    fill(ROOT / "README.md", "digits", [table(summary) for summary in digits])
+    guide = ROOT / "docs" / "kernels.md"
+    regressions = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("regression-*"))]
+    fill(guide, "regression", [kernel_regression.table(result) for result in regressions])
+    for mark, tables in (
+        ("ablation", {"ablation": ablation.table}),
+        ("speed", {"kernel_speed": kernel_speed.tables, "ask_cost": ask_cost.table}),
     ):
-        tables = "\n\n".join(table(summary) for summary in chosen)
-        text = re.sub(
-            rf"(<!-- {mark}:begin -->\n).*?(<!-- {mark}:end -->)",
-            lambda match, tables=tables: f"{match[1]}{tables}\n{match[2]}",
-            text,
-            flags=re.DOTALL,
-        )
-    readme.write_text(text)
+        found = {name: RESULTS / f"{name}.json" for name in tables}
+        texts = [
+            tables[name](json.loads(path.read_text()))
+            for name, path in found.items()
+            if path.exists()
+        ]
+        fill(guide, mark, texts)
+
+
+def fill(path: Path, mark: str, tables: list[str]) -> None:
+    """Replace what stands between two marks of a file, unless there is nothing to put there."""
+    if not tables:
+        return
+    text = re.sub(
+        rf"(<!-- {mark}:begin -->\n).*?(<!-- {mark}:end -->)",
+        lambda match: "{}{}\n{}".format(match[1], "\n\n".join(tables), match[2]),
+        path.read_text(),
+        flags=re.DOTALL,
+    )
+    path.write_text(text)
 
 
 def table(summary: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ import torch
 from botorch.models import SingleTaskGP
 from gpytorch.means import Mean
 from gpytorch.models import ExactGP
+from gpytorch.module import Module
 from linear_operator import to_dense
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
@@ -103,7 +104,18 @@ def fit(model: Model, max_evaluations: int = 60) -> Model:
         ]
         return value.item(), _flat(flat)
 
-    bounds = [(value - _SPAN, value + _SPAN) for value in start]
+    # A constraint without a transform, as BoTorch's noise has, is a bound of the raw value.
+    limits = {
+        id(parameter): (constraint.lower_bound.item(), constraint.upper_bound.item())
+        for _, parameter, constraint in cast(Module, model).named_parameters_and_constraints()
+        if constraint is not None and not constraint.enforced
+    }
+    bounds = [
+        (max(value - _SPAN, low), min(value + _SPAN, high))
+        for parameter in parameters
+        for low, high in [limits.get(id(parameter), (-math.inf, math.inf))]
+        for value in _flat([parameter])
+    ]
     options = {"maxfun": max_evaluations}
     # Threads that wait for each other take longer than these small matrices.
     with threadpool_limits(1):

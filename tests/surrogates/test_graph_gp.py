@@ -313,3 +313,14 @@ def test_any_kernel_of_gpytorch_will_do(kernel: Kernel) -> None:
     assert log_posterior(model).item() >= before
     mean, _ = model.moments(ROWS)
     assert torch.corrcoef(torch.stack([mean, TARGETS.squeeze(-1)]))[0, 1] > 0.3
+
+
+def test_fit_serves_the_models_of_botorch() -> None:
+    x = torch.rand(20, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    y = torch.sin(6 * x.sum(-1, keepdim=True))
+    model = SingleTaskGP(x, y)
+    before = log_posterior(model).item()
+    assert log_posterior(fit(model)).item() > before + 1
+    assert (
+        model.likelihood.noise >= model.likelihood.noise_covar.raw_noise_constraint.lower_bound
+    ).all()
