@@ -284,6 +284,14 @@ class SearchSpace(ABC):
     def _column(self) -> dict[str, int]:
         return {decision.name: i for i, decision in enumerate(self.decisions)}
 
+    @cached_property
+    def _unconditional(self) -> bool:
+        return not any(decision.conditions for decision in self.decisions)
+
+    @cached_property
+    def _ranges(self) -> tuple[range, ...]:
+        return tuple(range(len(decision.choices)) for decision in self.decisions)
+
     def _is_active(self, decision: Decision, row: Sequence[int]) -> bool:
         for parent, values in decision.conditions.items():
             column = self._column[parent]
@@ -307,6 +315,8 @@ class SearchSpace(ABC):
             raise ValueError(
                 f"a row of the space {self.name} has {len(self.decisions)} entries; got {len(row)}"
             )
+        if self._unconditional and all(map(range.__contains__, self._ranges, row)):
+            return tuple(map(int, row))
         result: list[int] = []
         for decision, index in zip(self.decisions, row, strict=True):
             active = self._is_active(decision, result)
@@ -333,7 +343,7 @@ class SearchSpace(ABC):
         ]
         shift = int(rng.integers(1, len(self.decisions[column].choices)))
         changed[column] = (changed[column] + shift) % len(self.decisions[column].choices)
-        return self._activated(changed)
+        return tuple(changed)
 
     def _neighbor_rows(self, row: Row) -> Iterator[Row]:
         for column, index in enumerate(row):
