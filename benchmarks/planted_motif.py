@@ -159,15 +159,21 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     settings = {name: getattr(arguments, name) for name in ("draws", "graphs", "noise", "seed")}
-    cases = measure(**settings)
-    for name, case in cases.items():
-        print(
-            f"{name}: the motif is first in {case['first']:.1%} of {arguments.draws} draws "
-            f"(by effect alone {case['first by effect']:.1%}), among {case['candidates']} motifs"
-        )
+    result = {**settings, "cases": measure(**settings)}
     if arguments.output:
-        text = json.dumps({**settings, "cases": cases}, indent=2)
+        text = json.dumps(result, indent=2)
         arguments.output.write_text(text + "\n", encoding="utf-8")
+    print(table(result))
+
+
+def table(result: dict[str, Any]) -> str:
+    """Return the Markdown table of a result."""
+    head = f"Motif first, of {result['draws']} draws of {result['graphs']} graphs"
+    lines = [f"| {head} | by score | by effect alone | motifs |", "| --- | ---: | ---: | ---: |"]
+    for name, case in result["cases"].items():
+        shares = f"{case['first']:.1%} | {case['first by effect']:.1%}"
+        lines.append(f"| {name} | {shares} | {case['candidates']} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

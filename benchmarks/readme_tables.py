@@ -4,7 +4,7 @@
 
 Copies each folder's ``summary.json`` to ``benchmarks/results/VERSION/PROBLEM.json``, and replaces
 what stands between the marks in the README (``comparison``, ``digits``) and in docs/kernels.md
-(``regression``, ``ablation``, ``speed``) by tables of the results stored there.
+(``regression``, ``ablation``, ``speed``, ``motif``) by tables of the results stored there.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import ablation
 import ask_cost
 import kernel_regression
 import kernel_speed
+import planted_motif
 
 from graphbo import __version__
 
@@ -45,6 +46,7 @@ def main() -> None:
     fill(guide, "regression", [kernel_regression.table(result) for result in regressions])
     for mark, tables in (
         ("ablation", {"ablation": ablation.table}),
+        ("motif", {"planted_motif": planted_motif.table}),
         ("speed", {"kernel_speed": kernel_speed.tables, "ask_cost": ask_cost.table}),
     ):
         found = {name: RESULTS / f"{name}.json" for name in tables}
