@@ -275,7 +275,7 @@ def _inner_products(a: sp.csr_matrix, b: sp.csr_matrix, out: npt.NDArray[np.floa
         rows = slice(start, start + step)
         np.matmul(dense_left[rows], dense_right, out=out[rows])
         product = left[rows] @ right
-        if product.nnz * 4 > out[rows].size:
+        if product.nnz * 16 > out[rows].size:
             out[rows] += product.toarray()
         else:
             row = np.repeat(np.arange(product.shape[0]), np.diff(product.indptr))
