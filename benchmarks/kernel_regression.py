@@ -144,7 +144,8 @@ def table(result: dict[str, Any]) -> str:
     sizes = [str(size) for size in result["sizes"]]
     lines = []
     for measure, name in (("kendall", "Kendall's tau"), ("spearman", "Spearman's rho")):
-        head = [f"{name}, `{result['problem']}`", *(f"{size} cells" for size in sizes)]
+        title = f"{name}, `{result['problem']}`, {result['repeats']} repeats"
+        head = [title, *(f"{size} cells" for size in sizes)]
         lines += ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * len(sizes)]
         for kernel, found in result["kernels"].items():
             cells = [
@@ -153,7 +154,7 @@ def table(result: dict[str, Any]) -> str:
             ]
             lines.append(f"| {kernel} | " + " | ".join(cells) + " |")
         lines.append("")
-    return "\n".join(lines)
+    return "\n".join(lines[:-1])
 
 
 # Kernels ----------------------------------------------------------------------------------------
