@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, the dark ones first; lines differ in their dashes too.
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
-_DASHES = ("solid", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
+_DASHES = (
+    "solid",
+    (0, (5, 1.5)),
+    (0, (1.2, 1.2)),
+    (0, (6, 1.5, 1.2, 1.5)),
+    (0, (4, 1.5, 1.2, 1.5, 1.2, 1.5)),
+)
 
 
 def incumbent_values(trials: Iterable[Trial], length: int | None = None) -> Array:
@@ -135,7 +141,13 @@ def anytime_figure(
     ax.set_ylabel(f"mean regret in {objective.replace('_', ' ')}{unit}")
     ax.set_title(title)
     ax.set_xlim(1, max(len(mean) for mean in means.values()))
-    ax.legend(frameon=False, title=f"{runs} runs, {level:.0%} bands", alignment="left")
+    figure.set_figheight(4.9)  # the legend takes what is more
+    figure.legend(
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
+        title=f"{runs} runs, {level:.0%} bands",
+    )
     return figure
 
 
