@@ -23,7 +23,7 @@ _REMEMBERED = 8
 _PAIRS_AT_ONCE = 1 << 18
 _LARGEST_REMEMBERED = 4_000_000
 _ELEMENTS_AT_ONCE = 1_000_000
-_OFTEN = 0.01
+_OFTEN, _FEW = 0.01, 4
 
 
 class FeatureStore:
@@ -69,6 +69,7 @@ class FeatureStore:
         self._counts = [nothing for _ in self.feature_map.blocks]
         self._matrices = [sp.csr_matrix((0, 0)) for _ in self.feature_map.blocks]
         self._joined: tuple[sp.csr_matrix, Indices] | None = None
+        self._pool: tuple[Indices, sp.csr_matrix] | None = None
         self._recent: list[tuple[Tensor, Indices]] = []
         self._norms = self._totals = np.zeros((len(self.feature_map.blocks), 0))
         self._dense: dict[tuple[bytes, int], npt.NDArray[np.float64]] = {}
@@ -122,11 +123,18 @@ class FeatureStore:
                 np.repeat(np.arange(len(self._matrices)), [m.shape[1] for m in self._matrices]),
             )
         matrix, block = self._joined
-        left, right = matrix[first], matrix[second]
+        left, right = matrix[first], self._part(second)
         left.data = left.data * weights.detach().double().cpu().numpy()[block[left.indices]]
         result = torch.empty(len(first), len(second), dtype=torch.float64)
         _inner_products(left, right, result.numpy())
         return self._tensor(result, x1)
+
+    def _part(self, positions: Indices) -> sp.csr_matrix:
+        """Return some rows of the joined matrix; those of the latest pool are remembered."""
+        assert self._joined is not None
+        if self._pool is None or not np.array_equal(self._pool[0], positions):
+            self._pool = positions, self._joined[0][positions]
+        return self._pool[1]
 
     def paired_inner_products(self, x1: Tensor, x2: Tensor) -> Tensor:
         """Return the inner products of corresponding rows.
@@ -223,7 +231,7 @@ class FeatureStore:
         sums = partial(np.bincount, minlength=len(self._index))
         self._norms = np.stack([sums(c.rows, c.values**2) for c in self._counts])
         self._totals = np.stack([sums(c.rows, c.values) for c in self._counts])
-        self._joined = None
+        self._joined = self._pool = None
         self._products.clear()
         self._dense.clear()
 
@@ -265,6 +273,9 @@ def _inner_products(a: sp.csr_matrix, b: sp.csr_matrix, out: npt.NDArray[np.floa
     Columns in which many rows have entries are multiplied as dense matrices, all others as sparse
     ones, whose cost is the number of pairs of entries in the same column.
     """
+    if a.shape[0] <= _FEW:
+        out[:] = (b @ a.toarray().T).T
+        return
     in_a, in_b = (np.bincount(m.indices, minlength=m.shape[1]) for m in (a, b))
     share = (in_a / max(a.shape[0], 1)) * (in_b / max(b.shape[0], 1))
     often, rarely = share > _OFTEN, (share > 0) & (share <= _OFTEN)

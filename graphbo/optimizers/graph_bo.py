@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,6 +39,7 @@ class PoolSearch(Optimizer):
             raise InputError(f"at least 1 random design comes first; got initial={initial}")
         super().__init__(space, seed=seed, initial=initial, **settings)
         self.initial = initial
+        self._known: tuple[Sequence[Design], dict[Architecture, int]] = (), {}
 
     def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
         proposed = len(self.completed) + len(self.pending)
@@ -51,7 +52,8 @@ class PoolSearch(Optimizer):
         chosen = list(first)
         exclude = self._seen | {design.architecture for design in chosen}
         pool = self._pool(exclude, chosen, rng)
-        blocked = np.array([design.architecture in exclude for design in pool], dtype=bool)
+        blocked = np.zeros(len(pool), dtype=bool)
+        blocked[self._positions(pool, exclude)] = True
         while len(chosen) < n and not blocked.all():
             # Rounded, so that what ties but for rounding errors goes to the first.
             scores = np.round(self._score(pool, [*self.pending, *chosen], rng), 9)
@@ -63,6 +65,17 @@ class PoolSearch(Optimizer):
         if len(chosen) < n and not self.space.enumerable:  # the pool ends before the space
             chosen += self._sample_unseen(n - len(chosen), rng, chosen)
         return chosen
+
+    def _positions(
+        self, pool: Sequence[Design], architectures: Iterable[Architecture]
+    ) -> list[int]:
+        """Return where architectures stand in a pool, of those that do."""
+        known, positions = self._known
+        if pool is not known:
+            positions = {design.architecture: i for i, design in enumerate(pool)}
+            if isinstance(pool, tuple):
+                self._known = pool, positions  # an enumerated space is asked for again and again
+        return [positions[each] for each in architectures if each in positions]
 
     def _pool(
         self, exclude: set[Architecture], chosen: Sequence[Design], rng: np.random.Generator

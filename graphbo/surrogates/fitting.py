@@ -62,19 +62,19 @@ class _LogDensity(torch.autograd.Function):
     def forward(ctx: Any, covariance: Tensor, values: Tensor) -> Tensor:
         root, failed = torch.linalg.cholesky_ex(covariance)
         if failed:
-            ctx.save_for_backward(torch.zeros_like(covariance), torch.zeros_like(values))
+            ctx.save_for_backward(torch.eye(len(values)).to(root), torch.zeros_like(values))
             return values.new_tensor(-math.inf)
         weights = torch.cholesky_solve(values.unsqueeze(-1), root).squeeze(-1)
-        ctx.save_for_backward(torch.cholesky_inverse(root), weights)
+        ctx.save_for_backward(root, weights)
         exponent = 0.5 * (values @ weights) + root.diagonal().log().sum()
         density: Tensor = -exponent - 0.5 * len(values) * math.log(2 * math.pi)
         return density
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
-        inverse, weights = ctx.saved_tensors
+        root, weights = ctx.saved_tensors
         (gradient,) = gradients
-        slope = 0.5 * (torch.outer(weights, weights) - inverse)
+        slope = 0.5 * (torch.outer(weights, weights) - torch.cholesky_inverse(root))
         return gradient * slope, -gradient * weights
 
 
