@@ -56,9 +56,7 @@ class LinearFeatureKernel(gpytorch.kernels.Kernel):
 
     @weights.setter
     def weights(self, value: Tensor | float) -> None:
-        raw = self.raw_weights
-        value = torch.as_tensor(value, dtype=raw.dtype, device=raw.device).expand_as(raw)
-        self.initialize(raw_weights=self.raw_weights_constraint.inverse_transform(value))
+        assign(self, "raw_weights", value)
 
     def forward(self, x1: Tensor, x2: Tensor, diag: bool = False, **params: Any) -> Tensor:
         """Return the covariance, `... x n x m`, or `... x n` if ``diag``."""
@@ -103,6 +101,9 @@ class RBFFeatureKernel(LengthscaleKernel):
         kwargs: What every GPyTorch kernel takes, ``lengthscale_prior`` among it.
     """
 
+    smallest_distance = 0.1
+    """The mean squared distance below which all rows count as alike."""
+
     def __init__(self, store: FeatureStore, **kwargs: Any) -> None:
         super().__init__(len(store.feature_map.blocks), **kwargs)
         self.store = store
@@ -132,8 +133,21 @@ class RBFFeatureKernel(LengthscaleKernel):
             `1 x blocks`.
         """
         norms, products = self.store.squared_norms(x), self.store.inner_products(x, x)
-        mean = (2 * norms.mean(-1) - 2 * products.mean(dim=(-2, -1))).clamp_min(0.1)
-        return (mean * len(mean)).sqrt().unsqueeze(0)
+        mean = 2 * norms.mean(-1) - 2 * products.mean(dim=(-2, -1))
+        return (mean.clamp_min(self.smallest_distance) * len(mean)).sqrt().unsqueeze(0)
+
+
+def assign(kernel: gpytorch.kernels.Kernel, name: str, value: Tensor | float) -> None:
+    """Give a raw parameter the value that its constraint turns into a given one.
+
+    Args:
+        kernel: The kernel.
+        name: The name of the raw parameter.
+        value: A number, or a tensor that can be expanded to the parameter's shape.
+    """
+    raw: Tensor = getattr(kernel, name)
+    value = torch.as_tensor(value, dtype=raw.dtype, device=raw.device).expand_as(raw)
+    kernel.initialize(**{name: kernel.constraint_for_parameter_name(name).inverse_transform(value)})
 
 
 def _get_weights(kernel: LinearFeatureKernel) -> Tensor:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
 from graphbo.architecture import Architecture
 from graphbo.kernels.base import RBFFeatureKernel
@@ -17,8 +16,6 @@ from graphbo.kernels.feature_maps import FeatureMap
 from graphbo.kernels.naming import Occurrence
 
 Floats = npt.NDArray[np.float64]
-
-_SMALLEST = 1e-3  # mean squared difference of profiles below which all rows count as alike
 
 
 class DistanceMap(FeatureMap):
@@ -96,15 +93,4 @@ class DistanceKernel(RBFFeatureKernel):
         kwargs: What every GPyTorch kernel takes, ``lengthscale_prior`` among it.
     """
 
-    def typical_lengthscale(self, x: Tensor) -> Tensor:
-        """Return length-scales at which the profiles of some rows give the exponent -1/2.
-
-        Args:
-            x: `n x d`.
-
-        Returns:
-            `1 x blocks`.
-        """
-        norms, products = self.store.squared_norms(x), self.store.inner_products(x, x)
-        mean = 2 * norms.mean(-1) - 2 * products.mean(dim=(-2, -1))
-        return (mean.clamp_min(_SMALLEST) * len(mean)).sqrt().unsqueeze(0)
+    smallest_distance = 1e-3

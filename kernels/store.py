@@ -23,7 +23,7 @@ _REMEMBERED = 8
 _PAIRS_AT_ONCE = 1 << 18
 _LARGEST_REMEMBERED = 4_000_000
 _ELEMENTS_AT_ONCE = 1_000_000
-_OFTEN, _FEW = 0.01, 4
+_OFTEN, _FEW, _POOL = 0.01, 4, 1000
 
 
 class FeatureStore:
@@ -68,7 +68,7 @@ class FeatureStore:
         nothing = Counts.of(0, np.zeros(0, np.int64), np.zeros(0, np.uint64))
         self._counts = [nothing for _ in self.feature_map.blocks]
         self._matrices = [sp.csr_matrix((0, 0)) for _ in self.feature_map.blocks]
-        self._joined: tuple[sp.csr_matrix, Indices] | None = None
+        self._joined: sp.csr_matrix | None = None
         self._pool: tuple[Indices, sp.csr_matrix] | None = None
         self._recent: list[tuple[Tensor, Indices]] = []
         self._norms = self._totals = np.zeros((len(self.feature_map.blocks), 0))
@@ -114,26 +114,22 @@ class FeatureStore:
             An `n x m` tensor of x1's type on its device.
         """
         first, second = self._lookup(x1, x2)
-        if self._joined is None:
-            joined = (
-                sp.hstack(self._matrices, format="csr") if first.size else sp.csr_matrix((0, 0))
-            )
-            self._joined = (
-                joined,
-                np.repeat(np.arange(len(self._matrices)), [m.shape[1] for m in self._matrices]),
-            )
-        matrix, block = self._joined
-        left, right = matrix[first], self._part(second)
-        left.data = left.data * weights.detach().double().cpu().numpy()[block[left.indices]]
+        left, right = self._part(first), self._part(second)
+        block = np.repeat(np.arange(len(self._matrices)), [m.shape[1] for m in self._matrices])
+        scale = weights.detach().double().cpu().numpy()[block[left.indices]]
+        left = sp.csr_matrix((left.data * scale, left.indices, left.indptr), left.shape)
         result = torch.empty(len(first), len(second), dtype=torch.float64)
         _inner_products(left, right, result.numpy())
         return self._tensor(result, x1)
 
     def _part(self, positions: Indices) -> sp.csr_matrix:
-        """Return some rows of the joined matrix; those of the latest pool are remembered."""
-        assert self._joined is not None
+        """Return some rows of all blocks side by side; the latest pool's are remembered."""
+        if self._joined is None:
+            self._joined = sp.hstack(self._matrices, format="csr")
+        if len(positions) < _POOL:
+            return self._joined[positions]
         if self._pool is None or not np.array_equal(self._pool[0], positions):
-            self._pool = positions, self._joined[0][positions]
+            self._pool = positions, self._joined[positions]
         return self._pool[1]
 
     def paired_inner_products(self, x1: Tensor, x2: Tensor) -> Tensor:

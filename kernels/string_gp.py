@@ -12,7 +12,7 @@ from gpytorch.constraints import Interval, Positive
 from gpytorch.priors import Prior
 from torch import Tensor
 
-from graphbo.kernels.base import LengthscaleKernel
+from graphbo.kernels.base import LengthscaleKernel, assign
 
 Correlation = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
 """Gives a correlation at signed distances, and its first two derivatives there."""
@@ -125,8 +125,7 @@ class StringGPKernel(LengthscaleKernel):
 
     @outputscale.setter
     def outputscale(self, value: Tensor | float) -> None:
-        value = torch.as_tensor(value).to(self.raw_outputscale).expand_as(self.raw_outputscale)
-        self.initialize(raw_outputscale=self.raw_outputscale_constraint.inverse_transform(value))
+        assign(self, "raw_outputscale", value)
 
     def forward(self, x1: Tensor, x2: Tensor, diag: bool = False, **params: Any) -> Tensor:
         """Return the covariance, `... x n x m`, or `... x n` if ``diag``.

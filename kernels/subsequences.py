@@ -12,7 +12,7 @@ from gpytorch.constraints import Interval, Positive
 from torch import Tensor
 
 from graphbo.architecture import Architecture
-from graphbo.kernels.base import LengthscaleKernel, feature_covariance
+from graphbo.kernels.base import LengthscaleKernel, assign, feature_covariance
 from graphbo.kernels.counts import Counts
 from graphbo.kernels.feature_maps import DerivedMap, FeatureMap
 from graphbo.kernels.flat import gapped_walks
@@ -134,7 +134,7 @@ class SubsequenceKernel(gpytorch.kernels.Kernel):
 
     @weights.setter
     def weights(self, value: Tensor | float) -> None:
-        self._set("raw_weights", value)
+        assign(self, "raw_weights", value)
 
     @property
     def gap_decay(self) -> Tensor:
@@ -144,12 +144,7 @@ class SubsequenceKernel(gpytorch.kernels.Kernel):
 
     @gap_decay.setter
     def gap_decay(self, value: Tensor | float) -> None:
-        self._set("raw_gap_decay", value)
-
-    def _set(self, name: str, value: Tensor | float) -> None:
-        raw: Tensor = getattr(self, name)
-        value = torch.as_tensor(value, dtype=raw.dtype, device=raw.device).expand_as(raw)
-        self.initialize(**{name: self.constraint_for_parameter_name(name).inverse_transform(value)})
+        assign(self, "raw_gap_decay", value)
 
     def forward(self, x1: Tensor, x2: Tensor, diag: bool = False, **params: Any) -> Tensor:
         """Return the covariance, `... x n x m`, or `... x n` if ``diag``."""
