@@ -21,7 +21,7 @@ from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator, Report
 from graphbo.optimizers.base import Optimizer
 from graphbo.problems.base import Problem
-from graphbo.spaces.base import SearchSpace
+from graphbo.spaces.base import Design, SearchSpace
 from graphbo.storage import Ask, Storage, evaluation_to_text
 from graphbo.trial import Evaluation, Fidelity, Job, Trial
 
@@ -85,8 +85,12 @@ class Study:
 
     Every finished trial is stored before anything else happens. A new `Study` of the same space,
     optimiser, seed and storage takes over the stored trials; those that were running run again,
-    first and under their old numbers. With one job at a time and a deterministic evaluator the
-    history is then that of an uninterrupted run.
+    first and under their old numbers; an evaluator that keeps checkpoints goes on from them. With
+    one job at a time and a deterministic evaluator the history is then that of an uninterrupted
+    run.
+
+    A design that was completed after fewer epochs is evaluated with the same seed, and its job is
+    given the checkpoint that the evaluator left then.
 
     Args:
         space: The search space.
@@ -278,7 +282,29 @@ class Study:
                 future.cancel()
 
     def _job(self, trial: Trial) -> Job:
-        return Job(trial.design, trial.fidelity, trial.seed)
+        earlier = self._earlier(trial.design, trial.fidelity)
+        if earlier is None or earlier.seed != trial.seed:
+            return Job(trial.design, trial.fidelity, trial.seed)
+        assert earlier.evaluation is not None
+        return Job(trial.design, trial.fidelity, trial.seed, earlier.evaluation.checkpoint)
+
+    def _earlier(self, design: Design, fidelity: Fidelity) -> Trial | None:
+        """Return the longest of the trials that an evaluation can go on from, if there is one.
+
+        Such a trial has left a checkpoint after fewer epochs, at a fidelity that is else the same.
+        """
+        epochs, others = _split(fidelity)
+        lower = [
+            trial
+            for trial in self.trials
+            if trial.state == "completed"
+            and trial.evaluation is not None
+            and trial.evaluation.checkpoint is not None
+            and _split(trial.fidelity)[0] < epochs
+            and _split(trial.fidelity)[1] == others
+            and trial.design == design
+        ]
+        return max(lower, key=lambda trial: _split(trial.fidelity)[0], default=None)
 
     def _finished(self, trial: Trial, report: Report) -> Trial:
         value, error = None, report.error
@@ -305,8 +331,7 @@ class Study:
                 number=number,
                 ask=self._asks,
                 fidelity=self.fidelity,
-                # The evaluation's randomness depends on nothing but the study and the number.
-                seed=int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0]),
+                seed=self._seed_of(design, number),
                 started=time.time(),
             )
             for number, design in enumerate(designs, start=first)
@@ -316,6 +341,13 @@ class Study:
         self._unstored_seconds = 0.0
         self._exhausted = not trials
         return trials
+
+    def _seed_of(self, design: Design, number: int) -> int:
+        """Return a trial's seed: of the study and the number, or of the trial it goes on from."""
+        earlier = self._earlier(design, self.fidelity)
+        if earlier is not None:
+            return earlier.seed
+        return int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
 
     def _take_ask(self, ask: Ask) -> None:
         self._asks += 1
@@ -356,6 +388,12 @@ class Study:
             "seed": str(self.seed),
             "seed of the optimiser": str(self.optimizer.seed),
         }
+
+
+def _split(fidelity: Fidelity) -> tuple[float, dict[str, float]]:
+    """Return the epochs of a fidelity, infinite if they are full, and its other axes."""
+    others = {axis: value for axis, value in fidelity.items() if axis != "epochs"}
+    return fidelity.get("epochs", math.inf), others
 
 
 def _report(future: Future[Evaluation], job: Job) -> Report:

@@ -72,6 +72,29 @@ def history(trials: Iterable[Trial]) -> list[tuple[Any, ...]]:
     ]
 
 
+class Again(Optimizer):
+    """Proposes the same design over and over, as one that promotes it does."""
+
+    name = "again"
+
+    def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
+        return self.space.enumerate()[:1]
+
+    def tell(self, trials: Trial | Iterable[Trial]) -> None:
+        """Learn nothing."""
+
+
+class Keeping(Evaluator):
+    """Leaves a checkpoint and remembers its jobs."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+
+    def evaluate_one(self, job: Job) -> Evaluation:
+        self.jobs.append(job)
+        return Evaluation({"validation_error": 1.0}, checkpoint=f"state of {dict(job.fidelity)}")
+
+
 # A search --------------------------------------------------------------------------------------
 
 
@@ -543,3 +566,24 @@ def test_a_killed_process_loses_nothing_and_repeats_nothing(tmp_path: Path) -> N
     # Each trial was reported at most once: the one stored just before a kill may not have been.
     assert len(printed) == len(set(printed))
     assert len(printed) >= 60 - kills
+
+
+# Promotion -------------------------------------------------------------------------------------
+
+
+def test_a_design_that_is_promoted_goes_on_from_its_checkpoint_with_its_seed() -> None:
+    keeping = Keeping()
+    promoting = Study(SPACE, keeping, Again(SPACE), fidelity={"epochs": 2, "width": 1})
+    promoting.run(trials=1)
+    for trials, fidelity in enumerate(
+        [{"epochs": 4, "width": 1}, {"width": 1}, {"epochs": 1, "width": 1}, {"width": 2}], start=2
+    ):
+        promoting.fidelity = fidelity
+        promoting.run(trials=trials)
+    first, second, full, lower, wider = keeping.jobs
+    assert first.checkpoint is None
+    assert second.checkpoint == "state of {'epochs': 2, 'width': 1}"
+    assert full.checkpoint == "state of {'epochs': 4, 'width': 1}"
+    assert lower.checkpoint is wider.checkpoint is None
+    assert first.seed == second.seed == full.seed
+    assert len({first.seed, lower.seed, wider.seed}) == 3

@@ -2,243 +2,368 @@
 
 from __future__ import annotations
 
-import threading
+import inspect
 import time
-from collections.abc import Callable, Iterator, Sized
-from contextlib import contextmanager
-from typing import cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
-from torch.utils.data import DataLoader, Dataset
 
-from graphbo.architecture import Architecture
 from graphbo.errors import InputError
-from graphbo.evaluators.base import Evaluator
-from graphbo.trial import Evaluation, Fidelity, Job
+from graphbo.evaluators.base import Evaluator, Report
+from graphbo.networks.flops import flops, latency, parameters
+from graphbo.training.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
+from graphbo.training.data import Data, Resolutions, check, fingerprint, fraction, image_shape
+from graphbo.training.isolation import isolated
+from graphbo.training.recipe import Recipe
+from graphbo.training.stopping import StoppingRule
+from graphbo.training.trainer import State, choose_device, choose_precision, train
+from graphbo.trial import Evaluation, Job
 
-Data = tuple[Tensor, Tensor] | Dataset[tuple[Tensor, int]]
-"""Images ``n x channels x height x width`` and classes ``n`` (int64), or a dataset of pairs."""
+Fit = Callable[[nn.Module, Job], Evaluation | float]
+"""A training function of one's own: takes a new network and the job, returns the result."""
 
-# torch's random state and number of threads are global: they serve one training at a time.
-_GLOBAL_STATE = threading.Lock()
+AXES = ("epochs", "data", "resolution", "width")
+"""The fidelities of a training."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a job asks for.
+
+    Attributes:
+        epochs: How long to train.
+        train: The training data, as many and at the resolution that the fidelity says.
+        validation: All validation data, at this resolution.
+        test: All test data, at this resolution.
+    """
+
+    epochs: int
+    train: Data
+    validation: Data
+    test: Data | None
 
 
 class TrainingEvaluator(Evaluator):
     """Trains a network to classify images and measures its error.
 
-    Stochastic gradient descent with Nesterov momentum on the cross-entropy, the learning rate
-    falling to zero along a cosine in every step. All randomness follows the seed of the job: on
+    Stochastic gradient descent as a `Recipe` says. All randomness follows the seed of the job: on
     a CPU the same job gives the same result to the last bit, for the same number of threads, and
-    torch's global random state is left as it was.
+    torch's global random state is left as it was. Trainings in several threads of one process wait
+    for each other; use processes.
 
-    Trainings in several threads of one process wait for each other; use processes.
+    The fidelities of a job are ``epochs``, up to those of the recipe, whose schedule it follows;
+    ``data``, the fraction of the training images, a smaller one always part of a larger one;
+    ``resolution``, the height in pixels that all images are shrunk to by averaging over areas; and
+    ``width``, passed on to ``build`` to multiply the channels. What is not given is full.
+
+    With a folder for checkpoints, the state is written there after every epoch and kept. A job
+    goes on from its ``checkpoint``, or else from the state that an earlier job with the same
+    architecture, seed, data, recipe and other fidelities than the epochs has left in the folder:
+    a training that was interrupted, or ran for fewer epochs. On a CPU its result is, to the last
+    bit, that of training without the interruption. Where more epochs are recorded than the job asks
+    for, the result is taken from the record.
 
     Args:
         build: Makes the network of an architecture; it maps images to logits. It must be picklable
-            for use in other processes: ``functools.partial(NASBench201Network, channels=8)``.
-        train: The training data.
+            for use in other processes: ``functools.partial(NASBench201Network, channels=8)``. For
+            the fidelity ``width`` it must take a keyword of this name.
+        train: The training data: images ``n x channels x height x width`` with their classes, or
+            a dataset of pairs, which is read image by image in every epoch.
         validation: The data whose error is to be minimised.
         test: Data to report the test error on, if any.
-        epochs: Epochs of a full training; a job with the fidelity ``{"epochs": e}`` trains for e.
-        batch_size: Images in a step.
-        learning_rate: The learning rate of the first step.
-        momentum: Nesterov momentum; 0 for plain gradient descent.
-        weight_decay: L2 penalty on all parameters.
+        recipe: How to train.
         device: Where to train; by default the GPU if there is one.
         threads: CPU threads of a training; by default as many as torch is set to use. Small
             networks are fastest with one.
+        precision: Of the arithmetic; see `graphbo.training.trainer.train`.
+        compile: Whether to compile each network; see there.
+        checkpoints: A folder for the states of trainings; by default none are kept.
+        stop: Ends a training early, such as `graphbo.training.stopping.Patience`; a function of the
+            validation errors so far. The last error counts.
+        latency: Whether to measure how long a forward pass of one image takes, after training.
+        population: Networks trained at once, where jobs come together; 1 trains one after the
+            other. It is halved when the memory does not suffice. What comes out is the same up to
+            rounding; see `PopulationTrainer`.
+        fit: A training function of one's own in place of data and all of the above but ``build``,
+            ``device`` and ``threads``. It is called with the new network, on the CPU, and the job,
+            torch being seeded with the seed of the job, and returns an `Evaluation`, or the
+            validation error as a number. What it makes of fidelities other than ``width``, which
+            the network already has, is its own affair.
 
     Attributes:
         objectives: ``validation_error`` and, given test data, ``test_error``, both in percent.
 
     Raises:
-        InputError: If data are empty or do not fit together, or a number is out of range.
+        InputError: If data are empty or do not fit together, or an argument is out of range.
 
     Example:
         >>> build = functools.partial(NASBench201Network, channels=8, cells=1)
-        >>> evaluator = TrainingEvaluator(build, (x, y), (x_val, y_val), epochs=10)
-        >>> evaluator.evaluate_one(Job(space.sample(rng))).objectives
+        >>> evaluator = TrainingEvaluator(build, (x, y), (x_val, y_val), recipe=Recipe(epochs=10))
+        >>> evaluator.evaluate_one(Job(space.sample(rng), {"epochs": 5})).objectives
         {'validation_error': 7.5}
     """
 
     def __init__(
         self,
-        build: Callable[[Architecture], nn.Module],
-        train: Data,
-        validation: Data,
+        build: Callable[..., nn.Module],
+        train: Data | None = None,
+        validation: Data | None = None,
         test: Data | None = None,
         *,
-        epochs: int = 12,
-        batch_size: int = 64,
-        learning_rate: float = 0.1,
-        momentum: float = 0.9,
-        weight_decay: float = 5e-4,
+        recipe: Recipe | None = None,
         device: str | torch.device | None = None,
         threads: int | None = None,
+        precision: str = "auto",
+        compile: bool = False,
+        checkpoints: str | Path | None = None,
+        stop: StoppingRule | None = None,
+        latency: bool = False,
+        population: int = 32,
+        fit: Fit | None = None,
     ) -> None:
-        for name, data in (("train", train), ("validation", validation), ("test", test)):
-            if data is not None:
-                _check(name, data)
-        for name, value, low in (
-            ("epochs", epochs, 1),
-            ("batch_size", batch_size, 1),
-            ("momentum", momentum, 0),
-            ("weight_decay", weight_decay, 0),
-            ("threads", 1 if threads is None else threads, 1),
-        ):
-            if value < low:
-                raise InputError(f"{name} must be at least {low}; got {value}")
-        if learning_rate <= 0:
-            raise InputError(f"learning_rate must be positive; got {learning_rate}")
+        data = {"train": train, "validation": validation, "test": test}
+        for name, part in data.items():
+            if part is not None:
+                check(name, part)
+        if fit is None and (train is None or validation is None):
+            raise InputError("training needs train and validation data, or a function fit of yours")
+        if fit is not None and any(part is not None for part in data.values()):
+            raise InputError("give data or a function fit of yours, not both: it has its own data")
+        if threads is not None and threads < 1:
+            raise InputError(f"threads must be at least 1; got {threads}")
+        if population < 1:
+            raise InputError(f"population must be at least 1; got {population}")
+        choose_precision(precision, torch.device("cpu"))
         self.build = build
-        self.train = train
-        self.validation = validation
-        self.test = test
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.momentum = momentum
-        self.weight_decay = weight_decay
+        self.recipe = Recipe() if recipe is None else recipe
         self.device = device
         self.threads = threads
-        self.objectives = ("validation_error",) if test is None else _BOTH
+        self.precision = precision
+        self.compile = compile
+        self.checkpoints = checkpoints
+        self.stop = stop
+        self.latency = latency
+        self.population = population
+        self.capacity = 1 if fit is not None or compile else population
+        self.fit = fit
+        self.objectives = ("validation_error", "test_error")[: 1 if test is None else 2]
+        self._data = {name: Resolutions(part) for name, part in data.items() if part is not None}
+
+    def evaluate(self, jobs: Iterable[Job]) -> Iterator[Report]:
+        """Train the networks of all jobs together, as populations; see `evaluate_one`.
+
+        The cost of each is its even share of the seconds of its population. A network that has
+        parts which only training alone can handle is trained alone.
+        """
+        jobs = list(jobs)
+        if len(jobs) < 2 or self.capacity == 1:
+            yield from super().evaluate(jobs)
+            return
+        from graphbo.evaluators.population import evaluate_together
+
+        yield from evaluate_together(self, jobs)
 
     def evaluate_one(self, job: Job) -> Evaluation:
         """Train the job's architecture and measure it.
 
         Returns:
-            The objectives; the seconds that it took as cost; the validation error after each epoch
-            as curve; ``epochs`` and ``parameters`` as facts.
+            The objectives; the seconds spent on this job as cost; the validation error after each
+            epoch as curve; as facts ``epochs``, ``parameters``, ``flops`` (multiply-adds),
+            ``latency_ms`` if asked for, and ``stopped`` (1) if the training was stopped early; and
+            the checkpoint, given a folder for them.
 
         Raises:
-            InputError: If the fidelity is anything but a positive whole number of epochs.
+            InputError: If the fidelity or the checkpoint cannot be used.
             FloatingPointError: If the loss, or what the network answers, is not finite.
         """
-        epochs = _epochs(job.fidelity, self.epochs)
-        device = torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
         start = time.perf_counter()
-        with _isolated(job.seed, device, self.threads):
-            network = self.build(job.design.architecture).to(device)
-            curve = self._fit(network, epochs, job.seed, device)
-            objectives = {"validation_error": curve[-1]}
-            if self.test is not None:
-                objectives["test_error"] = self._error(network, self.test, device)
+        with isolated(job.seed, choose_device(self.device), self.threads):
+            if self.fit is not None:
+                return self._fitted(self.fit, job, start)
+            settings, network = self.settings(job), self.network(job)
+            state = self.state(job, network)
+            if state is None or self.end(state["validation_error"], settings.epochs) is None:
+                state = self._train(job, settings, network, state)
+            return self.evaluation(job, settings, network, state, start)
+
+    # The parts of an evaluation, for evaluators that train in another way --------------------
+
+    def settings(self, job: Job) -> Settings:
+        """Return the length of a job's training and its data.
+
+        Raises:
+            InputError: If the fidelity has other axes, or a value is out of range.
+        """
+        unknown = sorted(set(job.fidelity) - set(AXES))
+        if unknown:
+            raise InputError(f"training knows the fidelities {list(AXES)}; got {unknown[0]!r}")
+        epochs = job.fidelity.get("epochs", self.recipe.epochs)
+        if not 1 <= epochs <= self.recipe.epochs or epochs != int(epochs):
+            raise InputError(
+                f"the epochs must be a whole number from 1 to the {self.recipe.epochs} of the "
+                f"recipe; got {epochs}"
+            )
+        resolution = job.fidelity.get("resolution")
+        parts = {name: data.at(resolution) for name, data in self._data.items()}
+        return Settings(
+            int(epochs),
+            fraction(parts["train"], job.fidelity.get("data", 1.0)),
+            parts["validation"],
+            parts.get("test"),
+        )
+
+    def network(self, job: Job) -> nn.Module:
+        """Build the network of a job, on the CPU, its weights drawn from the job's seed.
+
+        Raises:
+            InputError: If the fidelity has a width, but `build` takes none.
+        """
+        width = job.fidelity.get("width", 1.0)
+        with isolated(job.seed, torch.device("cpu")):
+            if width == 1:
+                return self.build(job.design.architecture)
+            if not _takes(self.build, "width"):
+                raise InputError("for the fidelity 'width', build must take a keyword width")
+            return self.build(job.design.architecture, width=width)
+
+    def checkpoint(self, job: Job) -> Path | None:
+        """Return where the state of a job's training is kept, or None if it is not."""
+        if self.checkpoints is None:
+            return None
+        return checkpoint_path(self.checkpoints, self._identity(job))
+
+    def state(self, job: Job, network: nn.Module) -> State | None:
+        """Return the furthest state that a job can go on from, if there is one.
+
+        Raises:
+            InputError: If a checkpoint is damaged, or of another training or network.
+        """
+        paths = {Path(job.checkpoint)} if job.checkpoint else set()
+        own = self.checkpoint(job)
+        if own is not None and own.exists():
+            paths.add(own)
+        states = [load_checkpoint(path, self._identity(job)) for path in sorted(paths)]
+        state = max(states, key=lambda state: state["epoch"], default=None)
+        if state is not None and _shapes(state["network"]) != _shapes(network.state_dict()):
+            raise InputError(f"the checkpoint {paths.pop()} is that of another network")
+        return state
+
+    def save(self, job: Job, state: State) -> None:
+        """Keep the state of a job's training, given a folder for it."""
+        path = self.checkpoint(job)
+        if path is not None:
+            save_checkpoint(path, self._identity(job), state)
+
+    def end(self, curve: Sequence[float], epochs: int) -> int | None:
+        """Return the epoch at which a training ends, if it is among those recorded.
+
+        Args:
+            curve: The validation errors so far.
+            epochs: How many epochs are asked for.
+        """
+        for epoch in range(1, min(len(curve), epochs) + 1):
+            if epoch == epochs or (self.stop is not None and self.stop(curve[:epoch])):
+                return epoch
+        return None
+
+    def evaluation(
+        self, job: Job, settings: Settings, network: nn.Module, state: State, start: float
+    ) -> Evaluation:
+        """Return the result of a job whose training has ended.
+
+        Args:
+            job: The job.
+            settings: Its settings.
+            network: Its network, trained or not: only its structure is used.
+            state: The state, with the curves.
+            start: When work on the job began, on the clock of `time.perf_counter`.
+        """
+        epochs = self.end(state["validation_error"], settings.epochs)
+        assert epochs is not None
+        objectives = {name: float(state[name][epochs - 1]) for name in self.objectives}
+        shape = image_shape(settings.train)
+        facts: dict[str, float] = {
+            "epochs": epochs,
+            "parameters": parameters(network),
+            "flops": flops(network, shape),
+        }
+        if epochs < settings.epochs:
+            facts["stopped"] = 1
+        if self.latency:
+            facts["latency_ms"] = latency(network, shape, choose_device(self.device))
+        path = self.checkpoint(job)
         return Evaluation(
             objectives,
             cost=time.perf_counter() - start,
-            curve=tuple(curve),
-            facts={
-                "epochs": epochs,
-                "parameters": sum(p.numel() for p in network.parameters() if p.requires_grad),
+            curve=tuple(state["validation_error"][:epochs]),
+            facts=facts,
+            checkpoint=None if path is None else str(path),
+        )
+
+    def _train(
+        self, job: Job, settings: Settings, network: nn.Module, state: State | None
+    ) -> State:
+        def on_epoch(epoch: int, error: float, state: State) -> bool:
+            self.save(job, state)
+            return self.stop is not None and self.stop(state["validation_error"])
+
+        watched = self.checkpoints is not None or self.stop is not None
+        return train(
+            network,
+            self.recipe,
+            settings.train,
+            settings.validation,
+            settings.test,
+            seed=job.seed,
+            epochs=settings.epochs,
+            device=self.device,
+            precision=self.precision,
+            compile=self.compile,
+            state=state,
+            on_epoch=on_epoch if watched else None,
+        ).state
+
+    def _fitted(self, fit: Fit, job: Job, start: float) -> Evaluation:
+        network = self.network(job)
+        result = fit(network, job)
+        if isinstance(result, Evaluation):
+            return result
+        return Evaluation(
+            {"validation_error": float(result)},
+            cost=time.perf_counter() - start,
+            facts={"parameters": parameters(network)},
+        )
+
+    def _identity(self, job: Job) -> dict[str, Any]:
+        """Return what trainings must agree in for one to go on from the other."""
+        full = {"data": 1.0, "width": 1.0, "resolution": image_shape(self._data["train"].data)[1]}
+        return {
+            "architecture": job.design.architecture.to_string(),
+            "seed": job.seed,
+            "recipe": self.recipe.describe(),
+            "fidelity": {
+                axis: float(value)
+                for axis, value in job.fidelity.items()
+                if axis != "epochs" and value != full[axis]
             },
-        )
+            "precision": choose_precision(self.precision, choose_device(self.device)),
+            "data": self._fingerprints,
+        }
 
-    def _fit(self, network: nn.Module, epochs: int, seed: int, device: torch.device) -> list[float]:
-        """Train a network and return its validation error in percent after each epoch."""
-        shuffle = torch.Generator().manual_seed(seed)
-        optimizer = torch.optim.SGD(
-            network.parameters(),
-            lr=self.learning_rate,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
-            nesterov=self.momentum > 0,
-        )
-        images = _size(self.train)
-        steps = epochs * -(-images // self.batch_size)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        curve = []
-        for epoch in range(1, epochs + 1):
-            network.train()
-            total = torch.zeros((), device=device)
-            for x, y in _batches(self.train, self.batch_size, device, shuffle):
-                # Batch norm cannot learn from a single image that is left over.
-                if len(x) > 1 or images == 1 or self.batch_size == 1:
-                    loss = cross_entropy(network(x), y)
-                    optimizer.zero_grad()
-                    loss.backward()  # type: ignore[no-untyped-call]
-                    optimizer.step()
-                    total += loss.detach()
-                schedule.step()
-            if not torch.isfinite(total):
-                raise FloatingPointError(
-                    f"the training loss is not finite in epoch {epoch} of {epochs}; "
-                    f"a learning rate below {self.learning_rate} may help"
-                )
-            curve.append(self._error(network, self.validation, device))
-        return curve
-
-    @torch.no_grad()
-    def _error(self, network: nn.Module, data: Data, device: torch.device) -> float:
-        """Return the share of wrongly classified images in percent."""
-        network.eval()
-        wrong, n = torch.zeros((), dtype=torch.long, device=device), 0
-        for x, y in _batches(data, _EVALUATION_BATCH, device):
-            logits = network(x)
-            if not torch.isfinite(logits).all():
-                raise FloatingPointError("the trained network answers with values not finite")
-            wrong += (logits.argmax(1) != y).sum()
-            n += len(y)
-        return 100 * wrong.item() / n
+    @cached_property
+    def _fingerprints(self) -> dict[str, str]:
+        return {name: fingerprint(part.data) for name, part in self._data.items()}
 
 
-_BOTH = ("validation_error", "test_error")
-_EVALUATION_BATCH = 512
+def _takes(function: Callable[..., object], keyword: str) -> bool:
+    named = inspect.signature(function).parameters
+    return keyword in named or any(p.kind is p.VAR_KEYWORD for p in named.values())
 
 
-def _epochs(fidelity: Fidelity, full: int) -> int:
-    unknown = sorted(set(fidelity) - {"epochs"})
-    if unknown:
-        raise InputError(f"training knows the fidelity 'epochs' only; got {unknown[0]!r}")
-    epochs = fidelity.get("epochs", full)
-    if epochs < 1 or epochs != int(epochs):
-        raise InputError(f"the epochs must be a positive whole number; got {epochs}")
-    return int(epochs)
-
-
-def _size(data: Data) -> int:
-    return len(data[0]) if isinstance(data, tuple) else len(cast(Sized, data))
-
-
-def _check(name: str, data: Data) -> None:
-    if isinstance(data, tuple) and len(data[0]) != len(data[1]):
-        raise InputError(
-            f"the {name} data have {len(data[0])} images but {len(data[1])} classes; "
-            "there must be one class for each image"
-        )
-    if not _size(data):
-        raise InputError(f"the {name} data are empty")
-
-
-def _batches(
-    data: Data, batch_size: int, device: torch.device, shuffle: torch.Generator | None = None
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield all data once in batches on a device, in an order drawn from `shuffle` if given."""
-    if not isinstance(data, tuple):
-        loader = DataLoader(data, batch_size, shuffle=shuffle is not None, generator=shuffle)
-        for x, y in loader:
-            yield x.to(device), y.to(device)
-        return
-    images, classes = (tensor.to(device) for tensor in data)
-    n = len(images)
-    order = torch.arange(n) if shuffle is None else torch.randperm(n, generator=shuffle)
-    for chosen in torch.split(order.to(device), batch_size):
-        yield images[chosen], classes[chosen]
-
-
-@contextmanager
-def _isolated(seed: int, device: torch.device, threads: int | None) -> Iterator[None]:
-    """Seed torch's global generators and set its threads; restore both at the end."""
-    devices = [device] if device.type == "cuda" else []
-    with _GLOBAL_STATE, torch.random.fork_rng(devices):
-        torch.default_generator.manual_seed(seed)
-        if devices:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        before = torch.get_num_threads()
-        torch.set_num_threads(threads or before)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from graphbo.architecture import Architecture
-from graphbo.networks.operations import classifier, conv_bn_relu, operation
+from graphbo.networks.operations import classifier, conv_bn_relu, operation, scaled
 
 
 def vertex_channels(architecture: Architecture, channels: int) -> list[int]:
@@ -116,6 +116,7 @@ class NASBench101Network(nn.Module):
         stacks: Number of stacks.
         classes: Number of classes.
         in_channels: Channels of the images.
+        width: Multiplies the channels of the first stack, rounded, to at least 1.
 
     Raises:
         ValueError: If the cell cannot be built; see `NodeCell`.
@@ -134,20 +135,22 @@ class NASBench101Network(nn.Module):
         stacks: int = 3,
         classes: int = 10,
         in_channels: int = 3,
+        width: float = 1.0,
     ) -> None:
         super().__init__()
+        channels = scaled(channels, width)
         self.stem = conv_bn_relu(in_channels, channels)
         layers: list[nn.Module] = []
-        width = channels
+        before = channels
         for stack in range(stacks):
             if stack:
                 layers.append(nn.MaxPool2d(2, ceil_mode=True))
                 channels *= 2
             for _ in range(cells):
-                layers.append(NodeCell(architecture, width, channels))
-                width = channels
+                layers.append(NodeCell(architecture, before, channels))
+                before = channels
         self.layers = nn.Sequential(*layers)
-        self.head = classifier(width, classes)
+        self.head = classifier(before, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images ``n x in_channels x height x width`` to logits ``n x classes``."""

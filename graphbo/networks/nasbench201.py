@@ -6,9 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from graphbo.architecture import INPUT, OUTPUT, Architecture
-from graphbo.networks.operations import classifier, operation, relu_conv_bn
-
-_STAGES = 3
+from graphbo.networks.operations import classifier, operation, relu_conv_bn, scaled
 
 
 class EdgeCell(nn.Module):
@@ -49,9 +47,10 @@ class EdgeCell(nn.Module):
 class NASBench201Network(nn.Module):
     """The macro skeleton of NAS-Bench-201 around one cell.
 
-    A 3x3 convolution with batch norm; three stages of cells, whose channels double and whose image
-    halves from one to the next through a residual block of stride 2; batch norm, ReLU, global
-    average pooling and a linear layer. It takes any cell with operations on its edges.
+    A 3x3 convolution with batch norm; stages of cells, in the benchmark three, whose channels
+    double and whose image halves from one to the next through a residual block of stride 2; batch
+    norm, ReLU, global average pooling and a linear layer. It takes any cell with operations on its
+    edges.
 
     Args:
         architecture: The cell, of any number of nodes. An empty cell is legal: it passes zeros on.
@@ -59,6 +58,9 @@ class NASBench201Network(nn.Module):
         cells: Cells in each stage.
         classes: Number of classes.
         in_channels: Channels of the images.
+        width: Multiplies the channels of the first stage, rounded, to at least 1.
+        stages: Number of stages.
+        stem_stride: Stride of the first convolution.
 
     Raises:
         ValueError: If the operations do not sit on the edges or one of them is unknown.
@@ -77,13 +79,18 @@ class NASBench201Network(nn.Module):
         cells: int = 5,
         classes: int = 10,
         in_channels: int = 3,
+        width: float = 1.0,
+        stages: int = 3,
+        stem_stride: int = 1,
     ) -> None:
         super().__init__()
+        channels = scaled(channels, width)
         self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
+            nn.Conv2d(in_channels, channels, 3, stem_stride, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
         )
         layers: list[nn.Module] = []
-        for stage in range(_STAGES):
+        for stage in range(stages):
             if stage:
                 layers.append(ResidualReduction(channels))
                 channels *= 2

@@ -7,6 +7,8 @@ from functools import partial
 
 from torch import nn
 
+from graphbo.errors import InputError
+
 Factory = Callable[[int, int], nn.Module]
 """Makes a module from a number of input channels and one of output channels."""
 
@@ -80,6 +82,17 @@ def operation(label: str, in_channels: int, out_channels: int) -> nn.Module:
     if label not in OPERATIONS:
         raise ValueError(f"no module for the operation {label!r}; there is {sorted(OPERATIONS)}")
     return OPERATIONS[label](in_channels, out_channels)
+
+
+def scaled(channels: int, width: float) -> int:
+    """Return a number of channels times a multiplier: rounded half to even, and at least 1.
+
+    Raises:
+        InputError: If the multiplier is not positive.
+    """
+    if not width > 0:
+        raise InputError(f"the width multiplies channels and must be positive; got {width}")
+    return max(1, round(channels * width))
 
 
 def classifier(channels: int, classes: int) -> nn.Sequential:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import math
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +17,17 @@ from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.evaluators.training import TrainingEvaluator
 from graphbo.networks import NASBench201Network
+from graphbo.networks.flops import flops
 from graphbo.spaces import Design, NASBench201Space
-from graphbo.trial import Job
+from graphbo.training.recipe import Recipe
+from graphbo.training.stopping import Patience
+from graphbo.training.trainer import train
+from graphbo.trial import Evaluation, Job
 
 BUILD = partial(NASBench201Network, channels=4, cells=1, classes=3, in_channels=1)
 SPACE = NASBench201Space()
 CONVOLUTION = SPACE.design_of(Architecture(["input", "output"], [(0, 1, "nor_conv_3x3")]))
+RECIPE = Recipe(epochs=3, batch_size=16)
 EMPTY = SPACE.design_of(Architecture(["input", "output"], []))
 
 
@@ -39,7 +46,7 @@ def evaluator(
     validation: Any = None,
     **options: Any,
 ) -> TrainingEvaluator:
-    defaults = {"epochs": 3, "batch_size": 16, "learning_rate": 0.1, "device": "cpu"}
+    defaults = {"recipe": RECIPE, "device": "cpu"}
     return TrainingEvaluator(
         build, train or stripes(96, 0), validation or stripes(60, 1), **(defaults | options)
     )
@@ -70,7 +77,9 @@ def build_infinite(_: Architecture) -> nn.Module:
 
 
 def test_learns_what_can_be_learnt() -> None:
-    result = evaluator(test=stripes(60, 2), epochs=6).evaluate_one(Job(CONVOLUTION))
+    result = evaluator(test=stripes(60, 2), recipe=Recipe(epochs=6, batch_size=16)).evaluate_one(
+        Job(CONVOLUTION)
+    )
     assert set(result.objectives) == {"validation_error", "test_error"}
     assert result.objectives["validation_error"] < 10
     assert result.objectives["test_error"] < 10
@@ -80,7 +89,9 @@ def test_learns_what_can_be_learnt() -> None:
     assert result.facts == {
         "epochs": 6,
         "parameters": sum(p.numel() for p in BUILD(CONVOLUTION.architecture).parameters()),
+        "flops": flops(BUILD(CONVOLUTION.architecture), (1, 6, 6)),
     }
+    assert result.checkpoint is None
 
 
 def test_errors_are_percentages_of_wrong_answers() -> None:
@@ -139,14 +150,211 @@ def test_fidelity_sets_the_epochs() -> None:
 @pytest.mark.parametrize(
     ("fidelity", "message"),
     [
-        ({"epochs": 0}, "positive whole number"),
-        ({"epochs": 1.5}, "positive whole number"),
-        ({"images": 10}, "knows the fidelity 'epochs' only; got 'images'"),
+        ({"epochs": 0}, "a whole number from 1 to the 3 of the recipe; got 0"),
+        ({"epochs": 4}, "a whole number from 1 to the 3 of the recipe; got 4"),
+        ({"epochs": 1.5}, "a whole number from 1 to the 3 of the recipe; got 1.5"),
+        ({"data": 0}, "fraction of the data must be above 0 and at most 1; got 0"),
+        ({"resolution": 7}, "whole number of pixels from 1 to 6; got 7"),
+        ({"width": 0}, "width multiplies channels and must be positive; got 0"),
+        ({"images": 10}, "'epochs', 'data', 'resolution', 'width'.*got 'images'"),
     ],
 )
 def test_other_fidelities_are_refused(fidelity: dict[str, float], message: str) -> None:
     with pytest.raises(InputError, match=message):
         evaluator().evaluate_one(Job(CONVOLUTION, fidelity))
+
+
+def test_a_fidelity_changes_what_it_names_and_nothing_else() -> None:
+    shapes = []
+
+    class Spy(nn.Module):
+        def __init__(self, width: float = 1.0) -> None:
+            super().__init__()
+            self.width = width
+            self.body = BUILD(CONVOLUTION.architecture, width=width)
+
+        def forward(self, x: Tensor) -> Tensor:
+            if self.training:
+                shapes.append(tuple(x.shape))
+            return self.body(x)  # type: ignore[no-any-return]
+
+    def build(_: Architecture, width: float = 1.0) -> nn.Module:
+        return Spy(width)
+
+    def run(**fidelity: float) -> tuple[list[tuple[int, ...]], Any]:
+        shapes.clear()
+        result = evaluator(build).evaluate_one(Job(CONVOLUTION, {"epochs": 1, **fidelity}))
+        return list(shapes), result
+
+    full, whole = run()
+    assert full == [(16, 1, 6, 6)] * 6
+    assert run(data=0.5)[0] == [(16, 1, 6, 6)] * 3
+    small, shrunk = run(resolution=3)
+    assert small == [(16, 1, 3, 3)] * 6
+    assert shrunk.facts["parameters"] == whole.facts["parameters"]
+    assert shrunk.facts["flops"] < whole.facts["flops"]
+    same, wide = run(width=2)
+    assert same == full
+    assert wide.facts["parameters"] > 2 * whole.facts["parameters"]
+    everything, equal = run(data=1.0, resolution=6, width=1.0)
+    assert (everything, equal.curve) == (full, whole.curve)
+
+
+def test_width_needs_a_network_that_has_one() -> None:
+    with pytest.raises(InputError, match="build must take a keyword width"):
+        evaluator(build_constant).evaluate_one(Job(CONVOLUTION, {"width": 0.5}))
+
+
+def test_a_recipe_augments() -> None:
+    plain = evaluator().evaluate_one(Job(CONVOLUTION, seed=3))
+    recipe = Recipe(epochs=3, batch_size=16, crop=2)
+    assert evaluator(recipe=recipe).evaluate_one(Job(CONVOLUTION, seed=3)).curve != plain.curve
+
+
+def test_latency_is_measured_if_asked_for() -> None:
+    facts = evaluator(latency=True).evaluate_one(Job(CONVOLUTION, {"epochs": 1})).facts
+    assert 0 < facts["latency_ms"] < 10_000
+
+
+# Checkpoints -----------------------------------------------------------------------------------
+
+HARD = (stripes(96, 0)[0], torch.arange(96).flip(0) % 3)
+
+
+def outcome(evaluation: Evaluation) -> tuple[Any, ...]:
+    return evaluation.objectives, evaluation.curve, evaluation.facts
+
+
+def hard(folder: Path | None, **options: Any) -> TrainingEvaluator:
+    build = options.pop("build", build_dropout)
+    return evaluator(build, train=HARD, test=stripes(30, 2), checkpoints=folder, **options)
+
+
+@pytest.mark.parametrize("fidelity", [{}, {"data": 0.5, "resolution": 3}])
+def test_a_promoted_trial_equals_one_trained_directly(
+    tmp_path: Path, fidelity: dict[str, float]
+) -> None:
+    direct = hard(tmp_path / "a").evaluate_one(Job(CONVOLUTION, fidelity, seed=5))
+    low = hard(tmp_path / "b").evaluate_one(Job(CONVOLUTION, {**fidelity, "epochs": 1}, seed=5))
+    # Another folder: what it goes on from is the checkpoint of the job alone.
+    high = hard(tmp_path / "c").evaluate_one(Job(CONVOLUTION, fidelity, 5, low.checkpoint))
+    assert low.curve == direct.curve[:1]
+    assert outcome(high) == outcome(direct)
+    networks = [
+        torch.load(str(result.checkpoint), weights_only=True)["state"]["network"]
+        for result in (direct, high, low)
+    ]
+    assert all(torch.equal(tensor, networks[1][name]) for name, tensor in networks[0].items())
+    assert not all(torch.equal(tensor, networks[2][name]) for name, tensor in networks[0].items())
+
+
+def test_an_interrupted_training_goes_on_where_it_was(tmp_path: Path) -> None:
+    def interrupt(curve: Sequence[float]) -> bool:
+        if len(curve) == 2:
+            raise KeyboardInterrupt
+        return False
+
+    job = Job(CONVOLUTION, seed=5)
+    with pytest.raises(KeyboardInterrupt):
+        hard(tmp_path, stop=interrupt).evaluate_one(job)
+    (path,) = tmp_path.iterdir()
+    assert torch.load(path, weights_only=True)["state"]["epoch"] == 2
+    assert outcome(hard(tmp_path).evaluate_one(job)) == outcome(hard(None).evaluate_one(job))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_only_what_is_missing_is_trained(tmp_path: Path) -> None:
+    passes = []
+
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = BUILD(CONVOLUTION.architecture)
+
+        def forward(self, x: Tensor) -> Tensor:
+            passes.extend([0] * self.training)
+            return self.body(x)  # type: ignore[no-any-return]
+
+    trained = []
+    for epochs in (1, 3, 3, 2):
+        passes.clear()
+        counting = hard(tmp_path, build=lambda _: Counting())
+        result = counting.evaluate_one(Job(CONVOLUTION, {"epochs": epochs}))
+        trained.append(len(passes))
+        assert len(result.curve) == result.facts["epochs"] == epochs
+        assert result.objectives["validation_error"] == result.curve[-1]
+    assert trained == [6, 12, 0, 0]
+
+
+def test_trainings_that_differ_do_not_share_a_checkpoint(tmp_path: Path) -> None:
+    job = Job(CONVOLUTION, {"epochs": 1})
+    first = hard(tmp_path).evaluate_one(job)
+    assert first.checkpoint is not None
+    for other in (
+        Job(CONVOLUTION, {"epochs": 1}, seed=1),
+        Job(EMPTY, {"epochs": 1}),
+        Job(CONVOLUTION, {"epochs": 1, "data": 0.5}),
+    ):
+        assert hard(tmp_path).checkpoint(other) != hard(tmp_path).checkpoint(job)
+        with pytest.raises(InputError, match="another training; what differs is"):
+            hard(None).evaluate_one(replace(other, checkpoint=first.checkpoint))
+    smaller = hard(None, recipe=Recipe(epochs=3, batch_size=8))
+    with pytest.raises(InputError, match="what differs is: recipe"):
+        smaller.evaluate_one(replace(job, checkpoint=first.checkpoint))
+    with pytest.raises(InputError, match="that of another network"):
+        hard(None, build=BUILD).evaluate_one(replace(job, checkpoint=first.checkpoint))
+
+
+# Early stop ------------------------------------------------------------------------------------
+
+
+def test_a_training_without_progress_is_stopped_and_says_so() -> None:
+    result = evaluator(build_constant, stop=Patience(1)).evaluate_one(Job(CONVOLUTION))
+    assert result.facts["stopped"] == 1
+    assert result.facts["epochs"] == len(result.curve) == 2
+    assert result.objectives["validation_error"] == result.curve[-1]
+
+
+def test_a_stopped_training_stays_stopped_when_it_is_promoted(tmp_path: Path) -> None:
+    stopping = evaluator(build_constant, stop=Patience(1), checkpoints=tmp_path)
+    direct = evaluator(build_constant, stop=Patience(1)).evaluate_one(Job(CONVOLUTION))
+    first = stopping.evaluate_one(Job(CONVOLUTION, {"epochs": 2}))
+    assert "stopped" not in first.facts
+    promoted = stopping.evaluate_one(Job(CONVOLUTION, checkpoint=first.checkpoint))
+    assert outcome(promoted) == outcome(direct)
+
+
+# A training function of one's own --------------------------------------------------------------
+
+
+def test_a_function_of_ones_own_gets_the_network_and_the_job() -> None:
+    def fit(network: nn.Module, job: Job) -> float:
+        assert job.fidelity == {"epochs": 7, "width": 2}
+        return float(sum(p.numel() for p in network.parameters())) + torch.rand(()).item()
+
+    own = TrainingEvaluator(BUILD, fit=fit, device="cpu")
+    state = torch.get_rng_state()
+    results = [own.evaluate_one(Job(CONVOLUTION, {"epochs": 7, "width": 2})) for _ in range(2)]
+    assert torch.equal(torch.get_rng_state(), state)
+    count = sum(p.numel() for p in BUILD(CONVOLUTION.architecture, width=2).parameters())
+    assert int(results[0].objectives["validation_error"]) == results[0].facts["parameters"] == count
+    assert results[0].objectives == results[1].objectives
+    assert results[0].cost > 0
+
+
+def test_a_function_of_ones_own_may_use_the_trainer_and_return_an_evaluation() -> None:
+    def fit(network: nn.Module, job: Job) -> Evaluation:
+        result = train(network, RECIPE, stripes(96, 0), stripes(60, 1), seed=job.seed, device="cpu")
+        return Evaluation({"validation_error": result.validation_error[-1]}, cost=1.5)
+
+    own = TrainingEvaluator(BUILD, fit=fit, device="cpu").evaluate_one(Job(CONVOLUTION, seed=5))
+    assert own.objectives == evaluator().evaluate_one(Job(CONVOLUTION, seed=5)).objectives
+    assert own.cost == 1.5
+
+
+def test_training_needs_data_or_a_function() -> None:
+    with pytest.raises(InputError, match="needs train and validation data, or a function fit"):
+        TrainingEvaluator(BUILD, stripes(6, 0))
 
 
 class Images(Dataset[tuple[Tensor, int]]):
@@ -165,7 +373,12 @@ class Images(Dataset[tuple[Tensor, int]]):
 @pytest.mark.parametrize("wrap", [lambda n, seed: TensorDataset(*stripes(n, seed)), Images])
 def test_datasets_serve_as_well_as_tensors(wrap: Callable[[int, int], Dataset[Any]]) -> None:
     state = torch.get_rng_state()
-    on_datasets = evaluator(train=wrap(96, 0), validation=wrap(60, 1), test=wrap(30, 2), epochs=6)
+    on_datasets = evaluator(
+        train=wrap(96, 0),
+        validation=wrap(60, 1),
+        test=wrap(30, 2),
+        recipe=Recipe(epochs=6, batch_size=16),
+    )
     first = on_datasets.evaluate_one(Job(CONVOLUTION))
     assert first.objectives["validation_error"] < 10
     assert on_datasets.evaluate_one(Job(CONVOLUTION)).curve == first.curve
@@ -200,8 +413,9 @@ def test_answers_that_are_not_finite_are_a_floating_point_error() -> None:
 
 def test_a_failure_becomes_a_report() -> None:
     jobs = [Job(CONVOLUTION), Job(Design(CONVOLUTION.architecture, CONVOLUTION.row), {"epochs": 0})]
-    good, bad = evaluator().evaluate(jobs)
+    good, bad = sorted(evaluator().evaluate(jobs), key=lambda report: report.error is not None)
     assert good.error is None
+    assert good.job is jobs[0]
     assert bad.evaluation is None
     assert bad.error is not None
     assert "InputError" in bad.error
@@ -212,12 +426,9 @@ def test_a_failure_becomes_a_report() -> None:
     [
         ({"train": (torch.zeros(3, 1, 2, 2), torch.zeros(2).long())}, "3 images but 2 classes"),
         ({"validation": (torch.zeros(0, 1, 2, 2), torch.zeros(0).long())}, "validation data are"),
-        ({"epochs": 0}, "epochs must be at least 1; got 0"),
-        ({"batch_size": 0}, "batch_size must be at least 1; got 0"),
-        ({"learning_rate": 0.0}, "learning_rate must be positive"),
-        ({"momentum": -0.1}, "momentum must be at least 0"),
-        ({"weight_decay": -1.0}, "weight_decay must be at least 0"),
         ({"threads": 0}, "threads must be at least 1"),
+        ({"precision": "half"}, "the precision is one of"),
+        ({"fit": lambda network, job: 0.0}, "not both"),
     ],
 )
 def test_bad_arguments_are_refused(options: dict[str, Any], message: str) -> None:
@@ -228,6 +439,8 @@ def test_bad_arguments_are_refused(options: dict[str, Any], message: str) -> Non
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 def test_trains_on_a_gpu_and_restores_its_random_state() -> None:
     state = torch.cuda.get_rng_state()
-    result = evaluator(device="cuda", epochs=6).evaluate_one(Job(CONVOLUTION))
+    result = evaluator(device="cuda", recipe=Recipe(epochs=6, batch_size=16)).evaluate_one(
+        Job(CONVOLUTION)
+    )
     assert result.objectives["validation_error"] < 10
     assert torch.equal(torch.cuda.get_rng_state(), state)

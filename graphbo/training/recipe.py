@@ -1,0 +1,93 @@
+"""How a network is trained: the settings that training alone and in a population share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+import torch
+
+from graphbo.errors import InputError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Stochastic gradient descent with Nesterov momentum and a cosine schedule.
+
+    The learning rate falls from ``learning_rate`` to zero over ``epochs``, in every step. A
+    training at a lower fidelity is the beginning of this one, so that going on with it later gives
+    what was never interrupted.
+
+    Attributes:
+        epochs: Epochs of the full training, the horizon of the schedule.
+        batch_size: Images in a step; the last batch of an epoch may be smaller, and is left out if
+            it is a single image (batch norm cannot learn from it).
+        learning_rate: The learning rate of the first step.
+        momentum: Nesterov momentum; 0 for plain gradient descent.
+        weight_decay: L2 penalty on all parameters.
+        label_smoothing: Share of the target's probability that is spread over all classes.
+        flip: Whether to mirror images left to right, each with probability one half.
+        crop: Pixels of zero padding from which images are cropped at random; 0 for none.
+        cutout: Side in pixels of the square that is blanked in every image; 0 for none.
+
+    Raises:
+        InputError: If a number is out of range.
+    """
+
+    epochs: int = 12
+    batch_size: int = 64
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.0
+    flip: bool = False
+    crop: int = 0
+    cutout: int = 0
+
+    def __post_init__(self) -> None:
+        for name, low in {
+            "epochs": 1,
+            "batch_size": 1,
+            "momentum": 0,
+            "weight_decay": 0,
+            "label_smoothing": 0,
+            "crop": 0,
+            "cutout": 0,
+        }.items():
+            if not getattr(self, name) >= low:
+                raise InputError(f"{name} must be at least {low}; got {getattr(self, name)}")
+        if not self.learning_rate > 0:
+            raise InputError(f"learning_rate must be positive; got {self.learning_rate}")
+        if not self.label_smoothing < 1:
+            raise InputError(f"label_smoothing must be below 1; got {self.label_smoothing}")
+
+    @property
+    def augments(self) -> bool:
+        """Whether images are changed before they are shown."""
+        return self.flip or self.crop > 0 or self.cutout > 0
+
+    def steps(self, images: int) -> int:
+        """Return the number of steps in an epoch over so many images."""
+        return -(-images // self.batch_size)
+
+    def rate(self, step: int, images: int) -> float:
+        """Return the learning rate of a step, counted from 0 at the start of training."""
+        return (
+            0.5
+            * self.learning_rate
+            * (1 + math.cos(math.pi * step / (self.epochs * self.steps(images))))
+        )
+
+    def describe(self) -> dict[str, float]:
+        """Return all settings by name, for a record."""
+        return asdict(self)
+
+
+def generators(seed: int) -> tuple[torch.Generator, torch.Generator]:
+    """Return the sources of the order of the images and of their augmentation.
+
+    Both are on the CPU, whatever the device of the training, and follow the seed alone.
+    """
+    order = torch.Generator().manual_seed(seed)
+    augmentation = torch.Generator().manual_seed(seed + 2**32)
+    return order, augmentation
