@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 
-from graphbo.problems.digits import digits
+from graphbo.problems import training_problem
 from graphbo.trial import Job
 
 
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=40, help="at least 4")
     parser.add_argument("--seeds", type=int, default=2, help="at least 2")
     arguments = parser.parse_args()
-    problem = digits()
+    problem = training_problem("digits")
     rng = np.random.default_rng(0)
     errors = np.zeros((arguments.cells, arguments.seeds))
     seconds = np.zeros_like(errors)

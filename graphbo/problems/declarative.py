@@ -8,7 +8,7 @@ import importlib.util
 import sys
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -17,18 +17,20 @@ from typing import Any
 from graphbo.architecture import Architecture
 from graphbo.errors import InputError, MissingExtraError
 from graphbo.evaluators.base import FunctionEvaluator
+from graphbo.npz import NpzFile
 from graphbo.problems.base import Problem
+from graphbo.problems.curves import CurveTable, is_curve_table
 from graphbo.problems.frame import problem_from_frame
-from graphbo.problems.npz import NpzFile
+from graphbo.problems.train_section import problem_from_section
 from graphbo.spaces.base import SearchSpace
 from graphbo.spaces.declarative import check_keys, space_from_settings
 
-_KEYS = ("name", "description", "trials", "space", "evaluate")
+_KEYS = ("name", "description", "trials", "space", "evaluate", "train")
 _TABLE_KEYS = ("table", "architecture", "objective", "test", "cost")
 _FUNCTION_KEYS = ("function", "objective")
 
 
-def load_problem_file(path: str | Path) -> Problem:
+def load_problem_file(path: str | Path, data: str | Path | None = None) -> Problem:
     """Load a problem from a TOML file.
 
     With a function to be minimised::
@@ -53,6 +55,22 @@ def load_problem_file(path: str | Path) -> Problem:
         test = "test_error"               # optional
         cost = "seconds"                  # optional
 
+    or, with networks trained for real on images::
+
+        [train]
+        dataset = "shapes"                # see get_dataset; an .npz file lies beside this file
+        options = { train = 2000 }        # optional, the arguments of the dataset
+        channels = 8                      # optional, the arguments of the space's network
+        epochs = 10                       # optional, the attributes of Recipe
+        learning_rate = 0.1
+
+    which takes the space of NAS-Bench-201 if there is no other. The network around a cell is
+    `NASBench201Network` where operations sit on edges, `NASBench101Network` where they sit on
+    nodes; a chain is a `ChainNetwork`.
+
+    A table of learning curves (`CurveTable`) has no columns, names its space itself, and is given
+    by ``table`` alone.
+
     A function is the user's own code and is run: its module is imported when the problem is
     loaded, from the folder of the file or from wherever Python finds it. The keys of ``[space]``
     are the arguments of the class (`CellSpace`, `ChainSpace`, ...). What the columns hold is said
@@ -60,10 +78,12 @@ def load_problem_file(path: str | Path) -> Problem:
 
     Args:
         path: The file.
+        data: The folder of the images for training; by default the one in ``GRAPHBO_DATA``.
 
     Raises:
         InputError: If something in the file cannot be used; the message names file and key.
-        MissingExtraError: If a parquet file is given and pyarrow is not installed.
+        MissingExtraError: If a parquet file is given and pyarrow is not installed, or a dataset
+            needs a package that is not.
     """
     path = Path(path)
     settings = _read(path)
@@ -77,6 +97,19 @@ def load_problem_file(path: str | Path) -> Problem:
     if "space" in settings:
         space_settings = _section(settings, "space", path)
         space = space_from_settings(space_settings, where=f"{path}, [space]")
+    if "train" in settings:
+        if "evaluate" in settings:
+            raise InputError(f"{path}: give either a section [evaluate] or a section [train]")
+        return problem_from_section(
+            _section(settings, "train", path),
+            space,
+            where=f"{path}, [train]",
+            folder=path.parent,
+            data=data,
+            name=name,
+            description=description,
+            trials=trials,
+        )
     evaluate = _section(settings, "evaluate", path)
     where = f"{path}, [evaluate]"
     if ("table" in evaluate) == ("function" in evaluate):
@@ -167,13 +200,20 @@ def _table_problem(
     description: str,
     trials: int,
 ) -> Problem:
+    file = path.parent / _text(evaluate, "table", where)
+    if is_curve_table(file):
+        if len(evaluate) > 1 or space is not None:
+            raise InputError(
+                f"{where}: {file.name} is a table of learning curves, which has no columns and "
+                "names its space itself; give 'table' alone and no section [space]"
+            )
+        curves = CurveTable.read(file).problem()
+        return replace(curves, name=name, description=description, trials=trials)
     columns = {
         key: _text(evaluate, key, where, default=default)
         for key, default in (("architecture", "architecture"), ("objective", "error"))
     } | {key: _text(evaluate, key, where) for key in ("test", "cost") if key in evaluate}
-    frame = _read_table(
-        path.parent / _text(evaluate, "table", where), list(columns.values()), where
-    )
+    frame = _read_table(file, list(columns.values()), where)
     try:
         return problem_from_frame(
             frame, space=space, name=name, description=description, trials=trials, **columns

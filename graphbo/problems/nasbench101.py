@@ -10,10 +10,10 @@ import numpy as np
 from graphbo.architecture import INPUT, OUTPUT, Architecture
 from graphbo.errors import InputError
 from graphbo.evaluators.table import TableEvaluator
+from graphbo.npz import NpzFile
 from graphbo.problems.base import Problem
 from graphbo.problems.frame import table_problem
 from graphbo.problems.nasbench201 import recorded_times
-from graphbo.problems.npz import NpzFile
 from graphbo.spaces.base import SearchSpace
 from graphbo.spaces.nasbench101 import OPERATIONS, NASBench101Space
 from graphbo.spaces.pool import PoolSpace

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.evaluators.table import TableEvaluator
+from graphbo.npz import NpzFile
 from graphbo.problems.base import Problem
 from graphbo.problems.frame import table_problem
-from graphbo.problems.npz import NpzFile
 from graphbo.spaces.base import Row, SearchSpace
 from graphbo.spaces.nasbench201 import NASBench201Space
 from graphbo.spaces.pool import PoolSpace

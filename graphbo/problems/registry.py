@@ -8,23 +8,32 @@ from pathlib import Path
 from graphbo.errors import InputError
 from graphbo.problems.base import Problem
 from graphbo.problems.declarative import load_problem_file
-from graphbo.problems.tables import missing_table, table_problems
+from graphbo.problems.tables import missing_table, shipped_problems, table_problems
+from graphbo.problems.training import TRAINING_PROBLEMS, list_training_problems, training_problem
 
-_DIGITS = "cells of NAS-Bench-201 trained for real on scikit-learn's digits images"
 _PUBLISHED = ("nasbench201-cifar10", "nasbench201-cifar100", "nasbench101")
 
 
 def list_problems(data: str | Path | None = None) -> list[tuple[str, str]]:
     """Return the name and description of each problem that can be searched.
 
+    The tables that come with the package are the first.
+
     Args:
-        data: The folder of the tables, or one table; by default the folder in ``GRAPHBO_DATA``.
+        data: The folder of tables and images, or one table; by default the folder in
+            ``GRAPHBO_DATA``.
 
     Raises:
         InputError: If the folder does not exist or a table in it cannot be read.
     """
-    tables = [(name, description) for name, (description, _) in table_problems(data).items()]
-    return [("digits", _DIGITS), *tables]
+    given = table_problems(data)
+    shipped = {name: given.get(name, problem) for name, problem in shipped_problems().items()}
+    others = {name: problem for name, problem in given.items() if name not in shipped}
+    return [
+        *((name, description) for name, (description, _) in shipped.items()),
+        *list_training_problems(data),
+        *((name, description) for name, (description, _) in others.items()),
+    ]
 
 
 def get_problem(name: str, data: str | Path | None = None) -> Problem:
@@ -32,24 +41,28 @@ def get_problem(name: str, data: str | Path | None = None) -> Problem:
 
     Args:
         name: A name that `list_problems` gives, or the path of a TOML file (`load_problem_file`).
-        data: The folder of the tables, or one table; by default the folder in ``GRAPHBO_DATA``.
+        data: The folder of tables and images, or one table; by default the folder in
+            ``GRAPHBO_DATA``.
 
     Raises:
-        InputError: If there is no such problem or file, or its table is missing or damaged.
+        InputError: If there is no such problem or file, or its table or images are missing or
+            damaged.
     """
     if name.endswith(".toml"):
-        return load_problem_file(name)
-    if name == "digits":
-        from graphbo.problems.digits import digits
-
-        return digits()
-    tables = table_problems(data)
+        return load_problem_file(name, data)
+    if name in TRAINING_PROBLEMS:
+        return training_problem(name, data)
+    tables = shipped_problems() | table_problems(data)
     if name in tables:
         return tables[name][1]()
     missing = missing_table(name, data)
     if missing is not None:
         raise missing
-    known = ["digits", *tables, *(name for name in _PUBLISHED if missing_table(name, data))]
+    known = [
+        *TRAINING_PROBLEMS,
+        *tables,
+        *(name for name in _PUBLISHED if missing_table(name, data)),
+    ]
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     nearest = (
         f"the nearest names are {', '.join(close)}"

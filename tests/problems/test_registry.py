@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from graphbo.errors import InputError
-from graphbo.problems import get_problem, list_problems
+from graphbo.problems import get_problem, list_problems, tables
+from graphbo.problems.curves import CurveTable
 
 
 @pytest.fixture
@@ -23,23 +24,65 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _no_folder_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No folder is named, and the package comes with the tables of this one only: with none."""
     monkeypatch.delenv("GRAPHBO_DATA", raising=False)
+    monkeypatch.setattr(tables, "SHIPPED", tmp_path / "shipped")
+    return tmp_path / "shipped"
 
 
-def test_without_tables_there_is_digits_alone() -> None:
-    assert [name for name, _ in list_problems()] == ["digits"]
+def test_without_a_folder_there_are_the_problems_that_need_none() -> None:
+    assert [name for name, _ in list_problems()] == ["digits", "shapes"]
 
 
 def test_digits_needs_no_table() -> None:
     assert get_problem("digits").name == "digits"
 
 
+def test_images_in_the_folder_are_problems(folder: Path) -> None:
+    np.savez(folder / "mnist_small.npz", x=np.zeros((10, 4, 4)), y=np.zeros(10, dtype=int))
+    listed = dict(list_problems(folder))
+    assert list(listed) == ["digits", "shapes", "mnist", "nasbench201-cifar10"]
+    problem = get_problem("mnist", folder)
+    assert (problem.name, problem.description) == ("mnist", listed["mnist"])
+    with pytest.raises(InputError, match=r"'cifar10' needs the file cifar10\.npz"):
+        get_problem("cifar10", folder)
+
+
+def curves(name: str, correct: int) -> CurveTable:
+    return CurveTable(
+        name,
+        {"type": "nasbench201"},
+        rows=np.array([[0, 0, 0, 1, 0, 0]]),
+        epochs=np.array([1]),
+        valid=np.array([[[correct]]]),
+        images={"valid": 100},
+        about={"description": "a cell"},
+    )
+
+
+def test_a_table_of_the_package_is_the_first_problem(shipped: Path, folder: Path) -> None:
+    curves("small-table", 60).write(shipped / "small-table.npz")
+    assert list_problems()[0] == ("small-table", "a cell (part of the package)")
+    assert [name for name, _ in list_problems(folder)] == [
+        "small-table",
+        "digits",
+        "shapes",
+        "nasbench201-cifar10",
+    ]
+    assert get_problem("small-table").optimum == 40
+    # One of the same name that the user names stands in for it.
+    curves("small-table", 70).write(folder / "new.npz")
+    assert list_problems(folder)[0] == ("small-table", "a cell (new.npz)")
+    assert [name for name, _ in list_problems(folder)].count("small-table") == 1
+    assert get_problem("small-table", folder).optimum == pytest.approx(30)
+
+
 def test_the_folder_is_named_in_the_environment(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GRAPHBO_DATA", str(folder))
-    assert [name for name, _ in list_problems()] == ["digits", "nasbench201-cifar10"]
+    assert [name for name, _ in list_problems()] == ["digits", "shapes", "nasbench201-cifar10"]
     assert get_problem("nasbench201-cifar10").fidelity == {"epochs": 9}
     assert get_problem("nasbench201-cifar10", folder / "nasbench201.npz").optimum == 99
 
@@ -57,7 +100,9 @@ def test_an_unknown_problem_is_answered_with_the_nearest_names(folder: Path) -> 
         get_problem("digit")
     with pytest.raises(InputError, match="the nearest names are nasbench201-cifar10"):
         get_problem("nasbench201-cifr10", folder)
-    with pytest.raises(InputError, match="the problems are digits, nasbench201-cifar10"):
+    with pytest.raises(
+        InputError, match=r"the problems are digits, shapes, cifar10, .*, nasbench201-cifar10"
+    ):
         get_problem("zzz", folder)
 
 
@@ -78,4 +123,5 @@ def test_listing_imports_nothing_heavy(folder: Path) -> None:
         "print({'torch', 'ConfigSpace', 'pandas', 'sklearn'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split("\n")[:2] == ["2", "set()"]
+    in_the_package = len(list((Path(tables.__file__).parent / "data").glob("*.npz")))
+    assert done.stdout.split("\n")[:2] == [str(3 + in_the_package), "set()"]

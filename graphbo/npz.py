@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from graphbo.errors import InputError
 
+FOLDER_VARIABLE = "GRAPHBO_DATA"
+"""The environment variable that names the folder of benchmark tables and images."""
 _DAMAGE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 
 

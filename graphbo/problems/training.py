@@ -1,0 +1,206 @@
+"""Problems that train networks for real."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graphbo.datasets import ImageData, get_dataset, list_datasets
+from graphbo.errors import InputError
+from graphbo.problems.base import Problem
+from graphbo.spaces.base import SearchSpace
+from graphbo.spaces.cell import CellSpace
+from graphbo.spaces.nasbench201 import NASBench201Space
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from graphbo.training.recipe import Recipe
+
+_TRIALS = 30
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """How one of the named problems is trained.
+
+    Attributes:
+        recipe: Arguments of `Recipe`.
+        network: Arguments of `NASBench201Network`.
+        options: Arguments of the dataset.
+    """
+
+    recipe: Mapping[str, Any]
+    network: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+# Small enough that 30 trainings take minutes on a CPU.
+_PHOTOGRAPHS = {"channels": 16, "stem_stride": 2}
+TRAINING_PROBLEMS: Mapping[str, _Setting] = {
+    "digits": _Setting({"epochs": 3}),
+    "shapes": _Setting({"epochs": 6}, options={"train": 2000, "validation": 2000, "test": 2000}),
+    "cifar10": _Setting({"epochs": 12, "flip": True, "crop": 4}, _PHOTOGRAPHS),
+    "mnist": _Setting({"epochs": 2, "crop": 2}, {"stem_stride": 2}),
+    "flowers17": _Setting({"epochs": 20, "flip": True, "crop": 2}, {"channels": 16}),
+}
+"""The problems by the name of their dataset."""
+
+
+def list_training_problems(data: str | Path | None = None) -> list[tuple[str, str]]:
+    """Return the name and description of each problem whose images are here.
+
+    Args:
+        data: The folder of the images; by default the one that ``GRAPHBO_DATA`` names.
+    """
+    return [
+        (name, f"cells of NAS-Bench-201 trained for real on {description}")
+        for name, description in list_datasets(data)
+    ]
+
+
+def training_problem(name: str, data: str | Path | None = None) -> Problem:
+    """Return the problem of training cells of NAS-Bench-201 on a dataset.
+
+    The networks are small: one cell in each of three stages, whose first has 8 or 16 channels.
+    They train for seconds, half a minute on CIFAR-10, on one CPU core. The images are described
+    where they are made: `graphbo.datasets.digits`, `graphbo.datasets.shapes` and
+    `graphbo.datasets.folder_images`.
+
+    Args:
+        name: One of `TRAINING_PROBLEMS`.
+        data: The folder of the images; by default the one that ``GRAPHBO_DATA`` names.
+
+    Raises:
+        InputError: If there is no such problem, or the file of its images is missing or damaged.
+        MissingExtraError: If scikit-learn is not installed, for ``"digits"``.
+    """
+    from graphbo.training.recipe import Recipe
+
+    if name not in TRAINING_PROBLEMS:
+        raise InputError(
+            f"there is no training problem {name!r}; it is one of {', '.join(TRAINING_PROBLEMS)}"
+        )
+    setting = TRAINING_PROBLEMS[name]
+    images = get_dataset(name, data, **setting.options)
+    return problem_from_images(
+        images,
+        recipe=Recipe(**setting.recipe),
+        description=f"cells of NAS-Bench-201 trained for real on {images.description}",
+        **setting.network,
+    )
+
+
+def problem_from_images(
+    images: ImageData,
+    space: SearchSpace | None = None,
+    *,
+    recipe: Recipe | None = None,
+    name: str | None = None,
+    description: str | None = None,
+    trials: int = _TRIALS,
+    **network: Any,
+) -> Problem:
+    """Make the problem of training the architectures of a space on images.
+
+    Args:
+        images: A dataset.
+        space: A space of cells or chains whose operations `graphbo.networks.OPERATIONS` knows; by
+            default that of NAS-Bench-201.
+        recipe: How to train; by default `Recipe` with its default values.
+        name: The problem's name; by default that of the images.
+        description: One line.
+        trials: The budget that the command line takes if none is given.
+        **network: Arguments of the space's skeleton: `NASBench201Network` where operations sit on
+            edges, `NASBench101Network` where they sit on nodes, `ChainNetwork` for chains. The
+            cells' skeletons have one cell in each stage and 8 or 32 channels by default.
+
+    Raises:
+        InputError: If an operation or argument is unknown, or out of range.
+
+    Example:
+        >>> space = CellSpace(3, ["nor_conv_3x3", "skip_connect"], on="edges")
+        >>> problem = problem_from_images(shapes(), space, recipe=Recipe(epochs=5), channels=8)
+    """
+    from graphbo.evaluators.training import TrainingEvaluator
+    from graphbo.training.recipe import Recipe
+
+    space = NASBench201Space() if space is None else space
+    recipe = Recipe() if recipe is None else recipe
+    name = images.name if name is None else name
+    if description is None:
+        description = f"architectures of the space {space.name} trained for real on {images.name}"
+    # Small networks are fastest with one thread; so are several trainings side by side.
+    evaluator = TrainingEvaluator(
+        skeleton(space, images, **network),
+        images.train,
+        images.validation,
+        images.test,
+        recipe=recipe,
+        threads=1,
+    )
+    fidelity = {"epochs": recipe.epochs}
+    return Problem(name, space, evaluator, description, fidelity=fidelity, trials=trials)
+
+
+def skeleton(space: SearchSpace, images: ImageData, **network: Any) -> Callable[..., nn.Module]:
+    """Return what builds the network of each of a space's architectures for some images.
+
+    Args:
+        space: A space of cells or chains.
+        images: They give the number of classes and of input channels.
+        **network: As in `problem_from_images`.
+
+    Raises:
+        InputError: If the space has no skeleton, or an operation or argument is unknown or out of
+            range.
+    """
+    from graphbo.networks import OPERATIONS
+
+    make, defaults = _network(space)
+    names = network_settings(space)
+    for key, value in network.items():
+        if key not in names:
+            has = f"its settings are {', '.join(names)}" if names else "it has no settings"
+            raise InputError(f"a network of the space {space.name} has no setting {key!r}; {has}")
+        if type(value) is not int or value < 1:
+            raise InputError(f"{key} must be a whole number of at least 1; got {value!r}")
+    for label in space.operations:
+        # The label of a layer in a chain may end in its width.
+        if label not in OPERATIONS and label.rpartition("-")[0] not in OPERATIONS:
+            raise InputError(
+                f"the operation {label!r} cannot be trained; there are {', '.join(OPERATIONS)}"
+            )
+    given = {"classes": images.classes, "in_channels": images.in_channels}
+    return partial(make, **{**defaults, **network, **given})
+
+
+def network_settings(space: SearchSpace) -> list[str]:
+    """Return the arguments of a space's network that neither data nor fidelity give.
+
+    Raises:
+        InputError: If the space has no skeleton.
+    """
+    make, _ = _network(space)
+    given = ("architecture", "classes", "in_channels", "width")
+    return [name for name in inspect.signature(make).parameters if name not in given]
+
+
+def _network(space: SearchSpace) -> tuple[Callable[..., nn.Module], dict[str, int]]:
+    """Return the class of a space's networks and the settings that make them small."""
+    from graphbo.networks import ChainNetwork, NASBench101Network, NASBench201Network
+
+    if space.chain:
+        return ChainNetwork, {}
+    if isinstance(space, CellSpace):
+        if space.on == "edges":
+            return NASBench201Network, {"channels": 8, "cells": 1}
+        return NASBench101Network, {"channels": 32, "cells": 1}
+    raise InputError(
+        f"there is no network for the architectures of the space {space.name}; "
+        "it must be one of cells or chains"
+    )
