@@ -1,0 +1,373 @@
+"""Training many different networks at once."""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from graphbo.errors import InputError
+from graphbo.training.augmentation import apply, draw
+from graphbo.training.data import Data, Pair, check, image_shape, materialise, shuffled
+from graphbo.training.isolation import isolated
+from graphbo.training.program import Program
+from graphbo.training.recipe import Recipe, generators
+from graphbo.training.trainer import State, Training, choose_device, choose_precision
+
+_DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
+_EVALUATION_BATCH = 64  # for each network; larger ones fall out of the caches of a CPU
+_LEAVING = 4  # a program is made anew once one in so many of its networks has left
+
+
+@dataclass(frozen=True)
+class Member:
+    """A network to train.
+
+    Attributes:
+        network: Maps images to logits. It is left as it is; the trained weights are in the state.
+        seed: The seed of the order of its images and of their augmentation.
+        state: Where to go on from, as `Training.state` says; by default the beginning.
+    """
+
+    network: nn.Module
+    seed: int
+    state: State | None = None
+
+
+OnMemberEpoch = Callable[[int, int, Sequence[float], Callable[[], State]], bool | None]
+"""Called after each epoch of each member with its number, that of the epoch from 1, its validation
+errors so far, and a function that returns its state."""
+
+
+class PopulationTrainer:
+    """Trains different networks together, each as if it were alone.
+
+    Each network has its own weights, its own order of the images and its own augmentation, all from
+    its own seed; they run as one `Program`. A network's result is that of `train` with the same
+    seed, up to rounding, whoever its neighbours are; one that diverges fails by itself.
+
+    Args:
+        recipe: How to train.
+        train: The training data; a dataset is read into memory, once.
+        validation: Data to report the validation error on.
+        test: Data to report the test error on, if any.
+        size: How many networks to train at once. It is halved when the memory does not suffice.
+        device: Where to train; by default the GPU if there is one.
+        threads: CPU threads; by default as many as torch is set to use.
+        precision: As in `train`; ``"bfloat16"`` keeps the weights in float32.
+
+    Raises:
+        InputError: If data, size or precision cannot be used.
+
+    Example:
+        >>> members = [Member(build(a), seed) for seed, a in enumerate(architectures)]
+        >>> trainer = PopulationTrainer(Recipe(epochs=5), (x, y), (x_val, y_val))
+        >>> [training.validation_error[-1] for training in trainer.train(members)]
+        [12.5, 31.0, ...]
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        train: Data,
+        validation: Data,
+        test: Data | None = None,
+        *,
+        size: int = 16,
+        device: str | torch.device | None = None,
+        threads: int | None = None,
+        precision: str = "auto",
+    ) -> None:
+        for name, data in (("train", train), ("validation", validation), ("test", test)):
+            if data is not None:
+                check(name, data)
+        if size < 1:
+            raise InputError(f"the size of a population must be at least 1; got {size}")
+        self.recipe = recipe
+        self.size = size
+        self.device = choose_device(device)
+        self.threads = threads
+        self.precision = choose_precision(precision, self.device)
+        self.dtype = _DTYPES[self.precision]
+        self._shape = image_shape(train)
+        self._train = self._moved(train)
+        self._validation = self._moved(validation)
+        self._test = None if test is None else self._moved(test)
+
+    def train(
+        self,
+        members: Sequence[Member],
+        epochs: int | None = None,
+        on_epoch: OnMemberEpoch | None = None,
+    ) -> Iterator[tuple[int, Training | Exception]]:
+        """Train networks, as many at once as fit.
+
+        Args:
+            members: The networks; their states, if any, must all be after the same epoch.
+            epochs: How many epochs in all, up to those of the recipe; by default all.
+            on_epoch: May stop the training of a member by returning True.
+
+        Yields:
+            The number of a member and its training, or the `FloatingPointError` or the error of
+            memory by which it failed: once for each, those that end together in order. The seconds
+            of a training are its even share of those of all networks that ran with it.
+
+        Raises:
+            InputError: If the states are after different epochs or beyond those asked for.
+            UntraceableError: If a network has parts that only training alone can handle.
+        """
+        epochs = self.recipe.epochs if epochs is None else epochs
+        done = {0 if member.state is None else int(member.state["epoch"]) for member in members}
+        if len(done) > 1:
+            raise InputError(f"members train together from one epoch on; got {sorted(done)}")
+        if not max(1, *done, 0) <= epochs <= self.recipe.epochs or epochs != int(epochs):
+            raise InputError(
+                f"the epochs must be a whole number from {max(1, *done, 0)} to "
+                f"{self.recipe.epochs}; got {epochs}"
+            )
+        waiting = list(range(len(members)))
+        while waiting:
+            chosen = waiting[: self.size]
+            try:
+                # Whole chunks, so that nothing is yielded twice when the memory does not suffice.
+                finished = list(self._together(members, chosen, int(epochs), on_epoch))
+            except (MemoryError, RuntimeError) as error:
+                if not _out_of_memory(error):
+                    raise
+                traceback.clear_frames(error.__traceback__)  # they hold the tensors
+                if len(chosen) > 1:
+                    self.size = (len(chosen) + 1) // 2
+                    if self.device.type == "cuda":
+                        torch.cuda.empty_cache()
+                    continue
+                finished = [(chosen[0], error)]
+            yield from finished
+            waiting = waiting[len(chosen) :]
+
+    def _together(
+        self,
+        members: Sequence[Member],
+        chosen: Sequence[int],
+        epochs: int,
+        on_epoch: OnMemberEpoch | None,
+    ) -> Iterator[tuple[int, Training | Exception]]:
+        with isolated(members[chosen[0]].seed, self.device, self.threads):
+            population = _Population(self, [members[i] for i in chosen])
+            left: set[int] = set()
+            for epoch in range(population.done + 1, epochs + 1):
+                failures = population.epoch(epoch)
+                for k, i in enumerate(chosen):
+                    if k in left:
+                        continue
+                    if k in failures:
+                        left.add(k)
+                        yield i, FloatingPointError(failures[k])
+                        continue
+                    curve = population.validation_error[k]
+                    stopped = on_epoch is not None and bool(
+                        on_epoch(i, epoch, tuple(curve), partial(population.state, k))
+                    )
+                    if stopped or epoch == epochs:
+                        left.add(k)
+                        yield i, population.training(k, stopped and epoch < epochs)
+                population.leave(left)
+                if len(left) == len(chosen):
+                    return
+            if population.done >= epochs:  # nothing was left to do
+                for k, i in enumerate(chosen):
+                    if k not in left:
+                        yield i, population.training(k, False)
+
+    def _moved(self, data: Data) -> Pair:
+        images, classes = materialise(data)
+        dtype = torch.bfloat16 if self.precision == "bfloat16" else self.dtype
+        return images.to(self.device, dtype), classes.to(self.device)
+
+
+class _Population:
+    """Networks in training, numbered from 0; some of them may have left."""
+
+    def __init__(self, trainer: PopulationTrainer, members: Sequence[Member]) -> None:
+        self.trainer, self.recipe = trainer, trainer.recipe
+        self.members = members
+        self.began = time.perf_counter()
+        self.order, self.augmentation = [], []
+        self.train_loss: list[list[float]] = [[] for _ in members]
+        self.validation_error: list[list[float]] = [[] for _ in members]
+        self.test_error: list[list[float]] = [[] for _ in members]
+        self.done = 0
+        self.slots = list(range(len(members)))
+        self.program = self._program()
+        self.momentum = torch.zeros_like(self.program.weights)
+        for k, member in enumerate(members):
+            order, augmentation = generators(member.seed)
+            self.order.append(order)
+            self.augmentation.append(augmentation)
+            if member.state is not None:
+                self._resume(k, member.state)
+
+    def _program(self) -> Program:
+        networks = [self.members[k].network for k in self.slots]
+        trainer = self.trainer
+        return Program(networks, trainer._shape, trainer.device, trainer.dtype)
+
+    def _resume(self, k: int, state: State) -> None:
+        try:
+            self.program.load(k, state["network"])
+        except (KeyError, RuntimeError) as error:
+            raise InputError(f"the state is that of another network: {error}") from error
+        for name, buffer in self.program.views(k, self.momentum).items():
+            if name in state["momentum"]:
+                buffer.copy_(state["momentum"][name])
+        self.order[k].set_state(state["order"])
+        self.augmentation[k].set_state(state["augmentation"])
+        self.train_loss[k] = list(state["train_loss"])
+        self.validation_error[k] = list(state["validation_error"])
+        self.test_error[k] = list(state["test_error"])
+        self.done = int(state["epoch"])
+
+    def leave(self, left: set[int]) -> None:
+        """Go on without some networks, once it is worth making a new program."""
+        staying = [k for k in self.slots if k not in left]
+        leaving = len(self.slots) - len(staying)
+        if not staying or leaving * _LEAVING < len(self.slots):
+            return
+        old, momentum = self.program, self.momentum
+        before = {k: slot for slot, k in enumerate(self.slots)}
+        self.slots = staying
+        self.program = self._program()
+        self.momentum = torch.zeros_like(self.program.weights)
+        for slot, k in enumerate(staying):
+            self.program.load(slot, old.state(before[k]))
+            views = old.views(before[k], momentum)
+            for name, buffer in self.program.views(slot, self.momentum).items():
+                buffer.copy_(views[name])
+
+    def epoch(self, epoch: int) -> dict[int, str]:
+        """Train for one epoch and evaluate; return why networks failed, by their numbers."""
+        images, classes = self.trainer._train
+        n = len(classes)
+        orders = [shuffled(n, self.recipe.batch_size, self.order[k]) for k in self.slots]
+        losses = torch.zeros_like(self.momentum[: len(self.slots)])
+        shown = 0
+        for step, batch in enumerate(zip(*orders, strict=True)):
+            chosen = torch.stack(batch, 1).to(images.device)  # batch x networks
+            x = images[chosen.flatten()].view(*chosen.shape, *images.shape[1:])
+            x = self._augmented(x)
+            rate = self.recipe.rate((epoch - 1) * self.recipe.steps(n) + step, n)
+            losses += len(chosen) * self._step(x, classes[chosen], rate)
+            shown += len(chosen)
+        self.done = epoch
+        means = (losses / shown).tolist()
+        validation, finite = self._error(self.trainer._validation)
+        test = None if self.trainer._test is None else self._error(self.trainer._test)[0]
+        failures = {}
+        for slot, k in enumerate(self.slots):
+            if not math.isfinite(means[slot]):
+                failures[k] = (
+                    f"the training loss is not finite in epoch {epoch} of {self.recipe.epochs}; "
+                    f"a learning rate below {self.recipe.learning_rate} may help"
+                )
+            elif not finite[slot]:
+                failures[k] = "the trained network answers with values not finite"
+            self.train_loss[k].append(means[slot])
+            self.validation_error[k].append(validation[slot])
+            if test is not None:
+                self.test_error[k].append(test[slot])
+        return failures
+
+    def _augmented(self, x: Tensor) -> Tensor:
+        if not self.recipe.augments:
+            return x
+        batch, _, _, height, width = x.shape
+        drawn = [draw(batch, height, width, self.recipe, self.augmentation[k]) for k in self.slots]
+        return apply(x, torch.stack(drawn, 1))
+
+    def _step(self, x: Tensor, y: Tensor, rate: float) -> Tensor:
+        """Make a step of gradient descent; return the mean loss of each network."""
+        with torch.no_grad():
+            logits = self.program.forward(x, training=True).to(self.momentum.dtype)
+        logits = logits.detach().requires_grad_()
+        loss = cross_entropy(
+            logits.flatten(0, 1),
+            y.flatten(),
+            label_smoothing=self.recipe.label_smoothing,
+            reduction="none",
+        )
+        loss = loss.view(y.shape).mean(0)
+        (gradient,) = torch.autograd.grad(loss.sum(), logits)
+        with torch.no_grad():
+            self.program.backward(gradient.to(x.dtype))
+            self._descend(rate)
+        return loss.detach()
+
+    def _descend(self, rate: float) -> None:
+        """Follow the gradients as `torch.optim.SGD` does, operation by operation."""
+        weights, momentum = self.program.weights, self.momentum
+        direction = self.program.gradients.add(weights, alpha=self.recipe.weight_decay)
+        if self.recipe.momentum:
+            momentum.mul_(self.recipe.momentum).add_(direction)
+            direction = direction.add(momentum, alpha=self.recipe.momentum)
+        weights.add_(direction, alpha=-rate)
+
+    @torch.no_grad()
+    def _error(self, data: Pair) -> tuple[list[float], list[bool]]:
+        """Return the error of each network in percent, and whether its logits are finite."""
+        images, classes = data
+        networks = len(self.slots)
+        wrong = torch.zeros(networks, dtype=torch.long, device=images.device)
+        finite = torch.ones(networks, dtype=torch.bool, device=images.device)
+        for first in range(0, len(images), _EVALUATION_BATCH):
+            x, y = (part[first : first + _EVALUATION_BATCH] for part in data)
+            shared = x[:, None].expand(-1, networks, -1, -1, -1)
+            logits = self.program.forward(shared)
+            finite &= torch.isfinite(logits).all(2).all(0)
+            wrong += (logits.argmax(2) != y[:, None]).sum(0)
+        return [100 * w / len(classes) for w in wrong.tolist()], finite.tolist()
+
+    def state(self, k: int) -> State:
+        """Return where a network's training is, as `train` does."""
+        slot = self.slots.index(k)
+        momentum = self.program.views(slot, self.momentum) if self.recipe.momentum else {}
+        return {
+            "network": self.program.state(slot),
+            "momentum": {name: b.to("cpu", copy=True) for name, b in momentum.items()},
+            "epoch": self.done,
+            "order": self.order[k].get_state(),
+            "augmentation": self.augmentation[k].get_state(),
+            "random": torch.Generator().manual_seed(self.members[k].seed).get_state(),
+            "train_loss": list(self.train_loss[k]),
+            "validation_error": list(self.validation_error[k]),
+            "test_error": list(self.test_error[k]),
+            "seconds": self._seconds(k),
+        }
+
+    def training(self, k: int, stopped: bool) -> Training:
+        """Return what became of a network."""
+        return Training(
+            tuple(self.train_loss[k]),
+            tuple(self.validation_error[k]),
+            tuple(self.test_error[k]),
+            self.state(k),
+            self._seconds(k),
+            stopped,
+        )
+
+    def _seconds(self, k: int) -> float:
+        state = self.members[k].state
+        earlier = 0.0 if state is None else float(state["seconds"])
+        return earlier + (time.perf_counter() - self.began) / len(self.members)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    signs = ("can't allocate memory", "not enough memory", "ALLOC_FAILED")  # of CPU, CPU, CUDA
+    return any(sign in str(error) for sign in signs)
