@@ -1,4 +1,4 @@
-"""Evaluators: table look-up, real training, plain functions."""
+"""Evaluators: table look-up, real training, cheaper estimates of it, plain functions."""
 
 from __future__ import annotations
 
@@ -8,13 +8,33 @@ from typing import TYPE_CHECKING, Any
 from graphbo.evaluators.base import Evaluator, FunctionEvaluator, Report
 
 if TYPE_CHECKING:
+    from graphbo.evaluators.inheritance import InheritanceEvaluator
+    from graphbo.evaluators.proxy import ProxyEvaluator, proxy_features
+    from graphbo.evaluators.supernet import SupernetEvaluator
     from graphbo.evaluators.table import TableEvaluator
     from graphbo.evaluators.training import TrainingEvaluator
 
-__all__ = ["Evaluator", "FunctionEvaluator", "Report", "TableEvaluator", "TrainingEvaluator"]
+__all__ = [
+    "Evaluator",
+    "FunctionEvaluator",
+    "InheritanceEvaluator",
+    "ProxyEvaluator",
+    "Report",
+    "SupernetEvaluator",
+    "TableEvaluator",
+    "TrainingEvaluator",
+    "proxy_features",
+]
 
 # Imported on first use: training needs torch.
-_MODULES = {"TableEvaluator": "table", "TrainingEvaluator": "training"}
+_MODULES = {
+    "InheritanceEvaluator": "inheritance",
+    "ProxyEvaluator": "proxy",
+    "SupernetEvaluator": "supernet",
+    "TableEvaluator": "table",
+    "TrainingEvaluator": "training",
+    "proxy_features": "proxy",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -35,7 +35,11 @@ class TableEvaluator(Evaluator):
         facts: Further measured numbers by name, such as ``parameters`` and ``flops`` (each ``n``).
         rows: The row of a search space that each entry stands for, used with ``entries="raw"``.
         entries: ``"mean"`` averages; ``"raw"`` takes the entry with the design's own row if there
-            is one with its network, else the first entry of the network.
+            is one with its network, else the first entry of the network; ``"seed"`` takes the
+            one of the network's entries that the seed of the job picks, as noise, while `values`
+            averages them.
+        curves: Whether the schedules are points of one training, so that the results up to the
+            one asked for are its learning curve.
 
     Raises:
         InputError: If the shapes do not agree or an argument is out of range.
@@ -57,9 +61,10 @@ class TableEvaluator(Evaluator):
         facts: Mapping[str, ArrayLike] | None = None,
         rows: Sequence[Row] | None = None,
         entries: str = "mean",
+        curves: bool = False,
     ) -> None:
-        if entries not in ("mean", "raw"):
-            raise InputError(f"entries is 'mean' or 'raw'; got {entries!r}")
+        if entries not in ("mean", "raw", "seed"):
+            raise InputError(f"entries is 'mean', 'raw' or 'seed'; got {entries!r}")
         if not architectures or not objectives:
             raise InputError("a table has at least one entry and one objective")
         if list(epochs) != sorted(set(epochs)) or any(e <= 0 for e in epochs):
@@ -67,6 +72,7 @@ class TableEvaluator(Evaluator):
         self.objectives = tuple(objectives)
         self.epochs = tuple(epochs)
         self.entries = entries
+        self.curves = curves
         n, k = len(architectures), max(len(epochs), 1)
         groups: dict[Architecture, list[int]] = {}
         for entry, architecture in enumerate(architectures):
@@ -84,14 +90,17 @@ class TableEvaluator(Evaluator):
                 index[group] = i
             self._first = {architecture: i for i, architecture in enumerate(groups)}
             self._own = {}
-        self._values = {
-            name: _means(_table(name, values, n, k), index) for name, values in objectives.items()
-        }
+        tables = {name: _table(name, values, n, k) for name, values in objectives.items()}
+        self._values = {name: _means(values, index) for name, values in tables.items()}
+        # What jobs are answered from: entry by entry with entries="seed", else by network.
+        self._groups = list(groups.values()) if entries == "seed" else []
+        shown = np.arange(n) if self._groups else index
+        self._shown = tables if self._groups else self._values
         self._facts = {
-            name: _means(_table(name, values, n, 1), index)[:, 0]
+            name: _means(_table(name, values, n, 1), shown)[:, 0]
             for name, values in (facts or {}).items()
         }
-        self._cost = None if cost is None else _means(self._all_costs(cost, n, k), index)
+        self._cost = None if cost is None else _means(self._all_costs(cost, n, k), shown)
 
     def values(self, objective: str | None = None, fidelity: Fidelity | None = None) -> Array:
         """Return an objective of everything in the table, NaN where there is no finite entry.
@@ -117,7 +126,9 @@ class TableEvaluator(Evaluator):
         """
         schedule = self._schedule(job.fidelity)
         entry = self._entry(job.design)
-        found = {name: float(values[entry, schedule]) for name, values in self._values.items()}
+        if self._groups:
+            entry = self._picked(self._groups[entry], schedule, job.seed)
+        found = {name: float(values[entry, schedule]) for name, values in self._shown.items()}
         objectives = {name: value for name, value in found.items() if np.isfinite(value)}
         if self.objectives[0] not in objectives:
             raise LookupError(
@@ -127,9 +138,11 @@ class TableEvaluator(Evaluator):
         if self.epochs:
             facts["epochs"] = float(self.epochs[schedule])
         cost = 0.0 if self._cost is None else float(np.nan_to_num(self._cost[entry, schedule]))
+        curve = self._shown[self.objectives[0]][entry, : schedule + 1]
         return Evaluation(
             objectives,
             cost=cost,
+            curve=tuple(curve.tolist()) if self.curves and np.isfinite(curve).all() else (),
             facts={name: value for name, value in facts.items() if np.isfinite(value)},
         )
 
@@ -149,6 +162,12 @@ class TableEvaluator(Evaluator):
         if network not in self._first:
             raise LookupError(f"{design.architecture!r} is not in the table")
         return self._own.get((design.row, network), self._first[network])
+
+    def _picked(self, entries: Sequence[int], schedule: int, seed: int) -> int:
+        """Return the entry that a seed picks among those with a result."""
+        results = self._shown[self.objectives[0]]
+        recorded = [entry for entry in entries if np.isfinite(results[entry, schedule])]
+        return recorded[seed % len(recorded)] if recorded else entries[0]
 
     def _all_costs(self, cost: ArrayLike, n: int, k: int) -> Array:
         given = np.asarray(cost, dtype=float)
@@ -177,9 +196,9 @@ def _table(name: str, values: ArrayLike, n: int, k: int) -> Array:
 
 def _means(table: Array, index: NDArray[Any]) -> Array:
     """Average the finite values of the rows with equal index; NaN where there is none."""
+    order = np.argsort(index, kind="stable")
+    starts = np.flatnonzero(np.diff(index[order], prepend=-1))
     finite = np.isfinite(table)
-    sums = np.zeros((int(index.max()) + 1, table.shape[1]))
-    counts = np.zeros_like(sums)
-    np.add.at(sums, index, np.where(finite, table, 0.0))
-    np.add.at(counts, index, finite)
+    sums = np.add.reduceat(np.where(finite, table, 0.0)[order], starts)
+    counts = np.add.reduceat(finite[order].astype(float), starts)
     return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,6 +60,34 @@ def test_raw_entries_are_those_of_the_row_else_the_first() -> None:
     assert raw.evaluate_one(job(A, (6,))).objectives["validation_error"] == 10
     assert table(entries="raw").evaluate_one(job(B)).objectives["validation_error"] == 12
     assert raw.values()[:3].tolist() == [10, 12, 11]
+
+
+def test_the_seed_of_a_job_picks_one_of_the_networks_entries() -> None:
+    noisy = table(entries="seed", cost=[1, 2, 3, 4], facts={"latency": [5, 6, 7, 8]})
+    results = [noisy.evaluate_one(replace(job(A), seed=seed)) for seed in range(4)]
+    assert [found.objectives["validation_error"] for found in results] == [10, 11, 10, 11]
+    assert [found.cost for found in results] == [1, 3, 1, 3]
+    assert [found.facts["latency"] for found in results] == [5, 7, 5, 7]
+    np.testing.assert_array_equal(noisy.values(), [10.5, 12, NAN])
+    assert noisy.architectures == (A, B, C)
+    with pytest.raises(LookupError, match="no finite validation_error"):
+        noisy.evaluate_one(job(C))
+
+
+def test_entries_without_a_result_are_not_picked() -> None:
+    noisy = TableEvaluator([A, A, A], {"error": [NAN, 4, 6]}, entries="seed")
+    found = [noisy.evaluate_one(replace(job(A), seed=seed)).objectives["error"] for seed in (0, 1)]
+    assert found == [4, 6]
+
+
+def test_schedules_of_one_training_are_its_learning_curve() -> None:
+    assert table().evaluate_one(job(A)).curve == ()
+    assert table(curves=True).evaluate_one(job(A)).curve == (22, 10.5)
+    assert table(curves=True).evaluate_one(job(A, epochs=10)).curve == (22,)
+    noisy = table(curves=True, entries="seed")
+    assert noisy.evaluate_one(replace(job(A), seed=1)).curve == (24, 11)
+    gap = TableEvaluator([A], {"error": [[NAN, 3]]}, epochs=[1, 2], curves=True)
+    assert gap.evaluate_one(job(A)).curve == ()
 
 
 def test_the_fidelity_chooses_a_recorded_schedule() -> None:
