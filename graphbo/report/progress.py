@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from graphbo.study import Study
 
 
-def progress_bar() -> Progress:
-    """Return a progress bar on standard error with a field ``note``."""
+def progress_bar(period: float = 30.0) -> Progress:
+    """Return a progress bar on standard error with a field ``note``.
+
+    Args:
+        period: The seconds up to now that tell the time left.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -36,6 +40,7 @@ def progress_bar() -> Progress:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
         console=Console(stderr=True),
+        speed_estimate_period=period,
     )
 
 
