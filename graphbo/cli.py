@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphbo.cli_table import app as table_app
 from graphbo.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(table_app)
+_INTERRUPTED = 130
 
 Data = Annotated[
     Path | None,
@@ -50,9 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (InputError, MissingExtraError) as error:
         print(f"graphbo: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:
+        # Typer turns Ctrl-C into this exit code.
+        if isinstance(end, SystemExit) and end.code != _INTERRUPTED:
+            raise
         print("graphbo: stopped; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(_INTERRUPTED)
 
 
 def _version(value: bool) -> None:
@@ -82,7 +88,12 @@ def search(
     budget_seconds: Seconds = None,
     budget_epochs: Epochs = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same search.")] = 0,
-    batch: Annotated[int, typer.Option(help="Architectures proposed at a time.")] = 1,
+    batch: Annotated[
+        int, typer.Option(help="Architectures proposed at a time; they are trained together.")
+    ] = 1,
+    checkpoints: Annotated[
+        bool, typer.Option(help="Keep the states of trainings, to go on from after a stop.")
+    ] = True,
     data: Data = None,
     output: Output = None,
 ) -> None:
@@ -100,6 +111,8 @@ def search(
         trials = task.trials
     Budget(trials, budget_seconds, budget_epochs)
     output = output or Path("runs", f"{task.name}-{optimizer}-{seed}")
+    if checkpoints and getattr(task.evaluator, "checkpoints", output) is None:
+        vars(task.evaluator)["checkpoints"] = output / "checkpoints"
     study = Study.of(task, optimizer, seed=seed, batch=batch, storage=output / "study.sqlite")
     try:
         with search_progress(study, trials) as callback:
@@ -163,6 +176,7 @@ def compare(
     seeds: Annotated[int, typer.Option(help="Runs of each optimiser.")] = 10,
     budget_seconds: Seconds = None,
     budget_epochs: Epochs = None,
+    batch: Annotated[int, typer.Option(help="Architectures proposed at a time.")] = 1,
     jobs: Annotated[int, typer.Option(help="Runs at once.")] = 2,
     data: Data = None,
     output: Output = None,
@@ -184,6 +198,7 @@ def compare(
         output=output,
         seconds=budget_seconds,
         epochs=budget_epochs,
+        batch=batch,
         jobs=jobs,
         data=data,
         progress=True,

@@ -34,16 +34,18 @@ def compare(
     output: str | Path,
     seconds: float | None = None,
     epochs: float | None = None,
+    batch: int = 1,
     jobs: int = 2,
     data: str | Path | None = None,
     progress: bool = False,
 ) -> dict[str, Any]:
     """Run optimisers on a problem, with the seeds 0, 1, ..., and sum up what they found.
 
-    Each run is a study file of its own, ``runs/OPTIMIZER-SEED.sqlite``: a comparison that was
-    stopped goes on where it was, finished runs are not run again, and a larger number of trials or
-    seeds continues it. Into the folder go ``evaluations.parquet`` (or ``.csv`` without the extra
-    ``tables``), ``anytime.png`` (with the extra ``plot``) and ``summary.json``.
+    Each run is a study file of its own, ``runs/OPTIMIZER-SEED.sqlite`` (with the batch in its name
+    if that is not 1): a comparison that was stopped goes on where it was, finished runs are not run
+    again, and a larger number of trials or seeds continues it. Into the folder go
+    ``evaluations.parquet`` (or ``.csv`` without the extra ``tables``), ``anytime.png`` (with the
+    extra ``plot``) and ``summary.json``.
 
     Args:
         problem: The name of a problem, or a picklable one of your own.
@@ -53,6 +55,7 @@ def compare(
         output: The folder.
         seconds: The budget of each run in seconds of (simulated) training.
         epochs: The budget of each run in epochs of training.
+        batch: How many designs an optimiser proposes at a time; it sees their results together.
         jobs: How many runs go at once, each in its own process with one thread.
         data: The folder or file of the tables; see `get_problem`.
         progress: Whether to show a progress bar.
@@ -64,9 +67,9 @@ def compare(
         InputError: If an argument cannot be used, or the folder holds another comparison.
     """
     budget = Budget(trials, seconds, epochs)
-    for name, count in (("seeds", seeds), ("jobs", jobs)):
+    for name, count in (("number of seeds", seeds), ("number of jobs", jobs), ("batch", batch)):
         if count < 1:
-            raise InputError(f"the number of {name} must be at least 1; got {count}")
+            raise InputError(f"the {name} must be at least 1; got {count}")
     names = list(dict.fromkeys(optimizers))
     if not names:
         raise InputError("a comparison needs at least one optimiser")
@@ -79,7 +82,7 @@ def compare(
     except OSError as error:
         raise InputError(f"the output folder {folder} cannot be made: {error}") from error
     paths = {
-        (name, seed): folder / "runs" / f"{name}-{seed:03d}.sqlite"
+        (name, seed): folder / "runs" / f"{name}{f'-batch{batch}' * (batch > 1)}-{seed:03d}.sqlite"
         for seed in range(seeds)
         for name in names
     }
@@ -96,7 +99,7 @@ def compare(
     done = sum(min(len(result.trials), limit) for result in results.values())
     total = None if trials is None else len(paths) * trials
     with _shown(progress, f"{len(names)} optimisers x {seeds} seeds", total, done) as bar:
-        _run_all(problem, data, waiting, paths, budget, jobs, bar)
+        _run_all(problem, data, waiting, paths, budget, batch, jobs, bar)
     for name, seed in waiting:
         results[name, seed] = _open(known, name, seed, paths[name, seed])
     # Runs with a budget of time differ in length; their curves are drawn out to the longest.
@@ -176,6 +179,7 @@ def _run_all(
     waiting: Sequence[tuple[str, int]],
     paths: dict[tuple[str, int], Path],
     budget: Budget,
+    batch: int,
     jobs: int,
     bar: _Bar,
 ) -> None:
@@ -188,7 +192,8 @@ def _run_all(
             min(jobs, len(waiting)), context, _start_worker, (problem, data, count, stop)
         )
         futures: set[Future[None]] = {
-            executor.submit(_run, name, seed, paths[name, seed], budget) for name, seed in waiting
+            executor.submit(_run, name, seed, paths[name, seed], budget, batch)
+            for name, seed in waiting
         }
     try:
         while futures:
@@ -239,7 +244,7 @@ class _StoppedError(Exception):
     """The parent asked for an end."""
 
 
-def _run(optimizer: str, seed: int, path: Path, budget: Budget) -> None:
+def _run(optimizer: str, seed: int, path: Path, budget: Budget, batch: int) -> None:
     def callback(trial: Trial) -> None:
         with _worker["count"].get_lock():
             _worker["count"].value += 1
@@ -248,7 +253,7 @@ def _run(optimizer: str, seed: int, path: Path, budget: Budget) -> None:
 
     if _worker["stop"].is_set():
         return
-    study = Study.of(_worker["problem"], optimizer, seed=seed, storage=path)
+    study = Study.of(_worker["problem"], optimizer, seed=seed, storage=path, batch=batch)
     try:
         study.run(budget.trials, budget.seconds, budget.epochs, callback)
     except _StoppedError:
