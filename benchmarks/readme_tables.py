@@ -1,10 +1,11 @@
 """Store the summaries of comparisons, and write their tables into the README.
 
-    python benchmarks/readme_tables.py runs/cifar10 runs/cifar100 runs/compare-digits
+    python benchmarks/readme_tables.py runs/cifar10 runs/cifar100 runs/nasbench101
 
 Copies each folder's ``summary.json`` to ``benchmarks/results/VERSION/PROBLEM.json``, and replaces
-what stands between the marks in the README (``comparison``, ``digits``) and in docs/kernels.md
-(``regression``, ``ablation``, ``speed``, ``motif``) by tables of the results stored there.
+what stands between the marks in the README (``comparison``), in docs/kernels.md (``regression``,
+``ablation``, ``speed``, ``motif``) and in docs/training.md (``throughput``, ``batch``,
+``estimators``) by tables of the results stored there.
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ from typing import Any
 
 import ablation
 import ask_cost
+import batch_cost
+import estimators
 import kernel_regression
 import kernel_speed
 import planted_motif
+import throughput
 
 from graphbo import __version__
 
@@ -39,8 +43,6 @@ def main() -> None:
     summaries = [summary for summary in stored if "paired" in summary]
     benchmarks = [s for s in summaries if s["problem"].startswith("nasbench")]
     fill(ROOT / "README.md", "comparison", [table(summary) for summary in benchmarks])
-    digits = [summary for summary in summaries if summary["problem"] == "digits"]
-    fill(ROOT / "README.md", "digits", [table(summary) for summary in digits])
     guide = ROOT / "docs" / "kernels.md"
     regressions = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("regression-*"))]
     # Kendall's tau comes first; Spearman's rho is in the stored results.
@@ -58,6 +60,13 @@ def main() -> None:
             if path.exists()
         ]
         fill(guide, mark, texts)
+    for mark, name, write in (
+        ("throughput", "throughput*", throughput.table),
+        ("batch", "batch-*", batch_cost.table),
+        ("estimators", "estimators*", estimators.table),
+    ):
+        paths = sorted(RESULTS.glob(f"{name}.json"))
+        fill(ROOT / "docs" / "training.md", mark, [write(json.loads(p.read_text())) for p in paths])
 
 
 def fill(path: Path, mark: str, tables: list[str]) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         PoolSpace,
     )
     from graphbo.study import Result, Study
-    from graphbo.trial import Evaluation, Trial
+    from graphbo.trial import Evaluation, Job, Trial
 
 __version__ = "0.1.0"
 
@@ -36,6 +36,7 @@ _EXPORTS = {
     "Evaluator": "graphbo.evaluators.base",
     "FunctionEvaluator": "graphbo.evaluators.base",
     "InputError": "graphbo.errors",
+    "Job": "graphbo.trial",
     "MissingExtraError": "graphbo.errors",
     "NASBench101Space": "graphbo.spaces",
     "NASBench201Space": "graphbo.spaces",
@@ -60,6 +61,7 @@ __all__ = [
     "Evaluator",
     "FunctionEvaluator",
     "InputError",
+    "Job",
     "MissingExtraError",
     "NASBench101Space",
     "NASBench201Space",

@@ -156,6 +156,7 @@ class Study:
         self.trials: list[Trial] = []
         """The finished trials, in the order in which they were told."""
         self._running: dict[int, Trial] = {}
+        self._checkpointed: dict[Design, list[Trial]] = {}
         self._asks = 0
         self._optimizer_seconds = 0.0
         self._unstored_seconds = 0.0
@@ -296,13 +297,8 @@ class Study:
         epochs, others = _split(fidelity)
         lower = [
             trial
-            for trial in self.trials
-            if trial.state == "completed"
-            and trial.evaluation is not None
-            and trial.evaluation.checkpoint is not None
-            and _split(trial.fidelity)[0] < epochs
-            and _split(trial.fidelity)[1] == others
-            and trial.design == design
+            for trial in self._checkpointed.get(design, ())
+            if _split(trial.fidelity)[0] < epochs and _split(trial.fidelity)[1] == others
         ]
         return max(lower, key=lambda trial: _split(trial.fidelity)[0], default=None)
 
@@ -364,6 +360,8 @@ class Study:
     def _take_trial(self, trial: Trial) -> None:
         self.trials.append(trial)
         del self._running[trial.number]
+        if trial.state == "completed" and trial.evaluation and trial.evaluation.checkpoint:
+            self._checkpointed.setdefault(trial.design, []).append(trial)
 
     def _resume(self) -> None:
         log = self._storage.log()
@@ -387,6 +385,10 @@ class Study:
             "settings": json.dumps(self.optimizer.settings, sort_keys=True, default=repr),
             "seed": str(self.seed),
             "seed of the optimiser": str(self.optimizer.seed),
+            **{
+                f"{name} of the evaluator": json.dumps(value, sort_keys=True)
+                for name, value in self.evaluator.describe().items()
+            },
         }
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from graphbo.architecture import Architecture
 from graphbo.trial import Evaluation, Job
@@ -37,6 +38,13 @@ class Evaluator(ABC):
 
     objectives: tuple[str, ...] = ("validation_error",)
     capacity: int = 1
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return settings that results depend on, by name, as JSON values.
+
+        A study is not continued where they differ. By default there are none.
+        """
+        return {}
 
     @abstractmethod
     def evaluate_one(self, job: Job) -> Evaluation:

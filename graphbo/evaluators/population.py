@@ -14,8 +14,8 @@ from graphbo.evaluators.base import Report
 from graphbo.networks.flops import parameters
 from graphbo.training.data import image_shape
 from graphbo.training.graph import Shape, UntraceableError, trace
-from graphbo.training.population import Member, PopulationTrainer
-from graphbo.training.trainer import State
+from graphbo.training.population import Member, PopulationTrainer, useful_size
+from graphbo.training.trainer import State, choose_device
 from graphbo.trial import Job
 
 if TYPE_CHECKING:
@@ -106,14 +106,19 @@ def _trained(evaluator: TrainingEvaluator, group: Sequence[_Prepared]) -> Iterat
 
     watched = evaluator.checkpoints is not None or evaluator.stop is not None
     settings = group[0].settings
+    useful = useful_size(
+        group[-1].network,
+        image_shape(settings.train),
+        evaluator.recipe.batch_size,
+        choose_device(evaluator.device),
+    )
     trainer = PopulationTrainer(
         evaluator.recipe,
         settings.train,
         settings.validation,
         settings.test,
-        size=evaluator.population,
+        size=int(min(evaluator.population, useful)),
         device=evaluator.device,
-        threads=evaluator.threads,
         precision=evaluator.precision,
     )
     members = [Member(p.network, p.job.seed, p.state) for p in group]

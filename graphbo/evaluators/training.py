@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator, Report
 from graphbo.networks.flops import flops, latency, parameters
 from graphbo.training.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
-from graphbo.training.data import Data, Resolutions, check, fingerprint, fraction, image_shape
+from graphbo.training.data import Data, Resolutions, check_parts, fingerprint, fraction, image_shape
 from graphbo.training.isolation import isolated
 from graphbo.training.recipe import Recipe
 from graphbo.training.stopping import StoppingRule
@@ -29,6 +30,7 @@ Fit = Callable[[nn.Module, Job], Evaluation | float]
 
 AXES = ("epochs", "data", "resolution", "width")
 """The fidelities of a training."""
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 @dataclass(frozen=True)
@@ -78,17 +80,18 @@ class TrainingEvaluator(Evaluator):
         test: Data to report the test error on, if any.
         recipe: How to train.
         device: Where to train; by default the GPU if there is one.
-        threads: CPU threads of a training; by default as many as torch is set to use. Small
-            networks are fastest with one.
+        threads: CPU threads of a training alone; by default as many as torch is set to use. Small
+            networks are fastest with one. Populations run side by side on all that torch is set to
+            use, one each.
         precision: Of the arithmetic; see `graphbo.training.trainer.train`.
         compile: Whether to compile each network; see there.
         checkpoints: A folder for the states of trainings; by default none are kept.
         stop: Ends a training early, such as `graphbo.training.stopping.Patience`; a function of the
             validation errors so far. The last error counts.
         latency: Whether to measure how long a forward pass of one image takes, after training.
-        population: Networks trained at once, where jobs come together; 1 trains one after the
-            other. It is halved when the memory does not suffice. What comes out is the same up to
-            rounding; see `PopulationTrainer`.
+        population: Networks trained at once, at most, where jobs come together; 1 trains one after
+            the other. It is halved when the memory does not suffice, and smaller on a CPU where
+            that is faster. What comes out is the same up to rounding; see `PopulationTrainer`.
         fit: A training function of one's own in place of data and all of the above but ``build``,
             ``device`` and ``threads``. It is called with the new network, on the CPU, and the job,
             torch being seeded with the seed of the job, and returns an `Evaluation`, or the
@@ -127,13 +130,12 @@ class TrainingEvaluator(Evaluator):
         fit: Fit | None = None,
     ) -> None:
         data = {"train": train, "validation": validation, "test": test}
-        for name, part in data.items():
-            if part is not None:
-                check(name, part)
         if fit is None and (train is None or validation is None):
             raise InputError("training needs train and validation data, or a function fit of yours")
         if fit is not None and any(part is not None for part in data.values()):
             raise InputError("give data or a function fit of yours, not both: it has its own data")
+        if train is not None and validation is not None:
+            check_parts(train, validation, test)
         if threads is not None and threads < 1:
             raise InputError(f"threads must be at least 1; got {threads}")
         if population < 1:
@@ -153,6 +155,13 @@ class TrainingEvaluator(Evaluator):
         self.fit = fit
         self.objectives = ("validation_error", "test_error")[: 1 if test is None else 2]
         self._data = {name: Resolutions(part) for name, part in data.items() if part is not None}
+
+    def describe(self) -> dict[str, Any]:
+        """Return the network, recipe and data, or the training function, by their names."""
+        network = {"network": _named(self.build)}
+        if self.fit is not None:
+            return {**network, "fit": _named(self.fit)}
+        return {**network, "recipe": self.recipe.describe(), "data": self._fingerprints}
 
     def evaluate(self, jobs: Iterable[Job]) -> Iterator[Report]:
         """Train the networks of all jobs together, as populations; see `evaluate_one`.
@@ -343,21 +352,30 @@ class TrainingEvaluator(Evaluator):
         """Return what trainings must agree in for one to go on from the other."""
         full = {"data": 1.0, "width": 1.0, "resolution": image_shape(self._data["train"].data)[1]}
         return {
+            **self.describe(),
             "architecture": job.design.architecture.to_string(),
             "seed": job.seed,
-            "recipe": self.recipe.describe(),
             "fidelity": {
                 axis: float(value)
                 for axis, value in job.fidelity.items()
                 if axis != "epochs" and value != full[axis]
             },
             "precision": choose_precision(self.precision, choose_device(self.device)),
-            "data": self._fingerprints,
         }
 
     @cached_property
     def _fingerprints(self) -> dict[str, str]:
         return {name: fingerprint(part.data) for name, part in self._data.items()}
+
+
+def _named(function: Callable[..., object]) -> str:
+    """Return a name that is the same in every process, with the arguments of a partial."""
+    if isinstance(function, partial):
+        given = [*map(repr, function.args)]
+        given += [f"{key}={value!r}" for key, value in sorted(function.keywords.items())]
+        return _ADDRESS.sub("", f"{_named(function.func)}({', '.join(given)})")
+    name: str = getattr(function, "__qualname__", type(function).__qualname__)
+    return name
 
 
 def _takes(function: Callable[..., object], keyword: str) -> bool:

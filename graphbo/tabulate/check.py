@@ -194,6 +194,7 @@ def retrain(
             data.test,
             seed=protocol.seeds[s],
             device=device,
+            precision="float32",  # as the build has it
         )
         reached = {"valid": training.validation_error[-1], "test": training.test_error[-1]}
         passed, parts = True, []

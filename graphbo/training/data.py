@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence, Sized
+from numbers import Integral
 from typing import Any, cast
 
 import torch
@@ -19,6 +20,7 @@ Data = Pair | Dataset[Any]
 """Images and classes, or a map-style dataset of pairs of an image and its class."""
 
 _PERMUTATION_SEED = 0
+_LOOKED_AT = 64  # of a dataset, to tell it apart
 
 
 def size(data: Data) -> int:
@@ -36,9 +38,10 @@ def check(name: str, data: Data) -> None:
     """Refuse data that cannot be trained on.
 
     Raises:
-        InputError: If they are empty, do not fit together or are no floating-point images; of a
-            dataset only the length is looked at.
+        InputError: If they are empty, do not fit together or are no floating-point images with whole
+            numbers as classes; of a dataset only the length and the first item are looked at.
     """
+    _check_kind(name, data)
     if isinstance(data, tuple) and len(data[0]) != len(data[1]):
         raise InputError(
             f"the {name} data have {len(data[0])} images but {len(data[1])} classes; "
@@ -51,26 +54,92 @@ def check(name: str, data: Data) -> None:
             f"the {name} images must be floating-point numbers, n x channels x height x width; "
             f"got {data[0].dtype} of the shape {tuple(data[0].shape)}"
         )
+    if isinstance(data, tuple):
+        classes = data[1]
+        if classes.dtype != torch.int64 or classes.dim() != 1 or int(classes.min()) < 0:
+            raise InputError(
+                f"the {name} classes must be whole numbers from 0 (int64), one for each image; "
+                f"got {classes.dtype} of the shape {tuple(classes.shape)} from {classes.min()}"
+            )
+    else:
+        _check_item(name, _item(data))
+
+
+def check_parts(train: Data, validation: Data, test: Data | None = None) -> None:
+    """Refuse data that cannot be trained on, or whose images differ in shape between the parts.
+
+    Raises:
+        InputError: As `check` does, and if the shapes differ.
+    """
+    for name, data in (("train", train), ("validation", validation), ("test", test)):
+        if data is None:
+            continue
+        check(name, data)
+        if image_shape(data) != image_shape(train):
+            raise InputError(
+                f"the {name} images have the shape {image_shape(data)} and the training images "
+                f"{image_shape(train)}; they must be alike"
+            )
+
+
+def _check_kind(name: str, data: object) -> None:
+    if isinstance(data, tuple):
+        fits = len(data) == 2 and all(isinstance(part, Tensor) for part in data)
+        got = f"a tuple of {', '.join(type(part).__name__ for part in data)}"
+    else:
+        fits = hasattr(data, "__len__") and hasattr(data, "__getitem__")
+        got = type(data).__name__
+    if not fits:
+        raise InputError(
+            f"the {name} data must be a pair of tensors, images and classes, or a dataset with a "
+            f"length and numbered items; got {got}"
+        )
+
+
+def _check_item(name: str, item: Any) -> None:
+    image, label = item if isinstance(item, (tuple, list)) and len(item) == 2 else (item, None)
+    is_image = isinstance(image, Tensor) and image.is_floating_point() and image.dim() == 3
+    if isinstance(label, Tensor) and label.dim() == 0:
+        label = label.item()
+    if not is_image or not isinstance(label, Integral):
+        raise InputError(
+            f"the items of the {name} data must be pairs of an image, a floating-point tensor "
+            f"channels x height x width, and its class, a whole number; got {_described(item)}"
+        )
+
+
+def _described(item: Any) -> str:
+    if isinstance(item, (tuple, list)):
+        return f"({', '.join(map(_described, item))})"
+    shape = f" of the shape {tuple(item.shape)}" if isinstance(item, Tensor) else ""
+    return f"{item.dtype}{shape}" if shape else type(item).__name__
 
 
 def fingerprint(data: Data) -> str:
     """Return a short name that tells data apart: by number and shape and, for tensors, content.
 
-    Of the images of tensors, the first is looked at; of the classes, all.
+    Of the images of tensors, and the classes of a dataset, some are looked at, spread evenly; of
+    the classes of tensors, all. The images of a dataset are not: it may change them at random.
     """
-    digest = hashlib.blake2b(repr((size(data), image_shape(data))).encode(), digest_size=8)
+    n = size(data)
+    digest = hashlib.blake2b(repr((n, image_shape(data))).encode(), digest_size=8)
+    some = torch.linspace(0, n - 1, min(n, _LOOKED_AT)).long()
     if isinstance(data, tuple):
-        for part in (data[0][0], data[1]):
-            digest.update(part.cpu().contiguous().numpy().tobytes())
+        for part in (data[0][some.to(data[0].device)], data[1]):
+            digest.update(part.cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    else:
+        digest.update(repr([int(_item(data, i)[1]) for i in some.tolist()]).encode())
     return digest.hexdigest()
 
 
 def _first(data: Data) -> Tensor:
-    if isinstance(data, tuple):
-        return data[0][0]
-    with torch.random.fork_rng([]):  # a dataset may change its images at random
-        image: Tensor = data[0][0]
+    image: Tensor = data[0][0] if isinstance(data, tuple) else _item(data)[0]
     return image
+
+
+def _item(data: Dataset[Any], i: int = 0) -> Any:
+    with torch.random.fork_rng([]):  # a dataset may change its images at random
+        return data[i]
 
 
 def materialise(data: Data) -> Pair:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,7 @@ from torch import fx, nn
 Shape = tuple[int, ...]
 Settings = tuple[Any, ...]
 
+_TRACING = threading.Lock()  # tracing replaces methods of all modules while it lasts
 IMAGES = "images"
 SUM = "sum"
 _FREE = {"relu", "average_pool", "max_pool", "mean", "flatten", "narrow", SUM, "cat"}
@@ -60,11 +62,13 @@ def trace(network: nn.Module, shape: Shape) -> list[Operation]:
         UntraceableError: If it has a module or function that is none of those known, its operations
             depend on the images, or it shares or freezes weights.
     """
-    reader = _Reader(network, shape)
-    try:
-        operations = reader.operations()
-    except (AttributeError, IndexError, KeyError, TypeError) as error:  # an unforeseen call
-        raise UntraceableError(f"the network calls something in an unknown way: {error}") from error
+    with _TRACING:
+        reader = _Reader(network, shape)
+        try:
+            operations = reader.operations()
+        except (AttributeError, IndexError, KeyError, TypeError) as error:  # an unforeseen call
+            message = f"the network calls something in an unknown way: {error}"
+            raise UntraceableError(message) from error
     return _without_unused(_fused(operations))
 
 

@@ -24,8 +24,8 @@ def isolated(seed: int, device: torch.device, threads: int | None = None) -> Ite
         threads: CPU threads of torch inside; by default as many as before.
     """
     on_cuda = device.type == "cuda"
-    before = torch.get_num_threads()
     with _GLOBAL_STATE, torch.random.fork_rng([device] if on_cuda else []), _cudnn():
+        before = torch.get_num_threads()
         torch.default_generator.manual_seed(seed)
         if on_cuda:
             with torch.cuda.device(device):

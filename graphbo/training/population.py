@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +19,7 @@ from torch.nn.functional import cross_entropy
 from graphbo.errors import InputError
 from graphbo.training.augmentation import apply, draw
 from graphbo.training.data import Data, Pair, check, image_shape, materialise, shuffled
+from graphbo.training.graph import Shape, trace
 from graphbo.training.isolation import isolated
 from graphbo.training.program import Program
 from graphbo.training.recipe import Recipe, generators
@@ -23,6 +27,7 @@ from graphbo.training.trainer import State, Training, choose_device, choose_prec
 
 _DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
 _EVALUATION_BATCH = 64  # for each network; larger ones fall out of the caches of a CPU
+_CACHE_BYTES = 4 * 2**20  # what one operation of all networks may write, to stay in the caches
 _LEAVING = 4  # a program is made anew once one in so many of its networks has left
 
 
@@ -46,6 +51,24 @@ OnMemberEpoch = Callable[[int, int, Sequence[float], Callable[[], State]], bool 
 errors so far, and a function that returns its state."""
 
 
+def useful_size(network: nn.Module, shape: Shape, batch_size: int, device: torch.device) -> float:
+    """Return how many networks like this one to train at once, if the memory suffices.
+
+    On a GPU the more the better. A CPU is the faster for several small networks, but slower again
+    once what their operations write falls out of its caches.
+
+    Args:
+        network: One of the networks, the largest of them.
+        shape: ``(c, h, w)`` of the images.
+        batch_size: Images in a step.
+        device: Where to train.
+    """
+    if device.type != "cpu":
+        return math.inf
+    largest = max(math.prod(operation.shape) for operation in trace(network, shape))
+    return max(1, round(_CACHE_BYTES / (4 * largest * batch_size)))
+
+
 class PopulationTrainer:
     """Trains different networks together, each as if it were alone.
 
@@ -58,9 +81,11 @@ class PopulationTrainer:
         train: The training data; a dataset is read into memory, once.
         validation: Data to report the validation error on.
         test: Data to report the test error on, if any.
-        size: How many networks to train at once. It is halved when the memory does not suffice.
+        size: How many networks to train as one program. It is halved when the memory does not
+            suffice.
         device: Where to train; by default the GPU if there is one.
-        threads: CPU threads; by default as many as torch is set to use.
+        threads: CPU threads; by default as many as torch is set to use. As many populations run
+            side by side.
         precision: As in `train`; ``"bfloat16"`` keeps the weights in float32.
 
     Raises:
@@ -134,56 +159,99 @@ class PopulationTrainer:
             )
         waiting = list(range(len(members)))
         while waiting:
-            chosen = waiting[: self.size]
+            size = min(self.size, -(-len(waiting) // self._lanes))
+            chunks = [waiting[i : i + size] for i in range(0, len(waiting), size)][: self._lanes]
+            waiting = waiting[sum(map(len, chunks)) :]
+            again = []
+            for chunk, found in zip(
+                chunks, self._side_by_side(members, chunks, int(epochs), on_epoch), strict=True
+            ):
+                if not isinstance(found, Exception):
+                    yield from found
+                elif len(chunk) == 1:
+                    yield chunk[0], found
+                else:
+                    again += chunk
+                    self.size = (size + 1) // 2
+            if again:
+                waiting = again + waiting
+                if self.device.type == "cuda":
+                    torch.cuda.empty_cache()
+
+    def _side_by_side(
+        self,
+        members: Sequence[Member],
+        chunks: Sequence[Sequence[int]],
+        epochs: int,
+        on_epoch: OnMemberEpoch | None,
+    ) -> list[list[tuple[int, Training | Exception]] | Exception]:
+        """Train one population for each chunk; return what became of it, or its error of memory.
+
+        On a CPU, populations on one thread each get more done than one on all threads.
+        """
+        lock, stop = threading.Lock(), threading.Event()
+
+        def careful(*arguments: Any) -> bool:
+            with lock:  # a caller need not care about threads
+                return on_epoch is not None and bool(on_epoch(*arguments))
+
+        def run(chunk: Sequence[int]) -> list[tuple[int, Training | Exception]] | Exception:
             try:
                 # Whole chunks, so that nothing is yielded twice when the memory does not suffice.
-                finished = list(self._together(members, chosen, int(epochs), on_epoch))
+                return list(self._together(members, chunk, epochs, careful, stop))
             except (MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise
                 traceback.clear_frames(error.__traceback__)  # they hold the tensors
-                if len(chosen) > 1:
-                    self.size = (len(chosen) + 1) // 2
-                    if self.device.type == "cuda":
-                        torch.cuda.empty_cache()
-                    continue
-                finished = [(chosen[0], error)]
-            yield from finished
-            waiting = waiting[len(chosen) :]
+                return error
+
+        threads = self.threads if len(chunks) == 1 else 1
+        with isolated(members[chunks[0][0]].seed, self.device, threads):
+            if len(chunks) == 1:
+                return [run(chunks[0])]
+            with ThreadPoolExecutor(len(chunks)) as pool:
+                try:
+                    return list(pool.map(run, chunks))
+                except BaseException:
+                    stop.set()  # the pool waits for its threads
+                    raise
 
     def _together(
         self,
         members: Sequence[Member],
         chosen: Sequence[int],
         epochs: int,
-        on_epoch: OnMemberEpoch | None,
+        on_epoch: OnMemberEpoch,
+        stop: threading.Event,
     ) -> Iterator[tuple[int, Training | Exception]]:
-        with isolated(members[chosen[0]].seed, self.device, self.threads):
-            population = _Population(self, [members[i] for i in chosen])
-            left: set[int] = set()
-            for epoch in range(population.done + 1, epochs + 1):
-                failures = population.epoch(epoch)
-                for k, i in enumerate(chosen):
-                    if k in left:
-                        continue
-                    if k in failures:
-                        left.add(k)
-                        yield i, FloatingPointError(failures[k])
-                        continue
-                    curve = population.validation_error[k]
-                    stopped = on_epoch is not None and bool(
-                        on_epoch(i, epoch, tuple(curve), partial(population.state, k))
-                    )
-                    if stopped or epoch == epochs:
-                        left.add(k)
-                        yield i, population.training(k, stopped and epoch < epochs)
-                population.leave(left)
-                if len(left) == len(chosen):
-                    return
-            if population.done >= epochs:  # nothing was left to do
-                for k, i in enumerate(chosen):
-                    if k not in left:
-                        yield i, population.training(k, False)
+        population = _Population(self, [members[i] for i in chosen], stop)
+        left: set[int] = set()
+        for epoch in range(population.done + 1, epochs + 1):
+            failures = population.epoch(epoch)
+            for k, i in enumerate(chosen):
+                if k in left:
+                    continue
+                if k in failures:
+                    left.add(k)
+                    yield i, FloatingPointError(failures[k])
+                    continue
+                curve = population.validation_error[k]
+                stopped = on_epoch(i, epoch, tuple(curve), partial(population.state, k))
+                if stopped or epoch == epochs:
+                    left.add(k)
+                    yield i, population.training(k, bool(stopped) and epoch < epochs)
+            population.leave(left)
+            if len(left) == len(chosen):
+                return
+        if population.done >= epochs:  # nothing was left to do
+            for k, i in enumerate(chosen):
+                if k not in left:
+                    yield i, population.training(k, False)
+
+    @property
+    def _lanes(self) -> int:
+        """How many populations run side by side."""
+        return 1 if self.device.type != "cpu" else self.threads or torch.get_num_threads()
 
     def _moved(self, data: Data) -> Pair:
         images, classes = materialise(data)
@@ -194,9 +262,12 @@ class PopulationTrainer:
 class _Population:
     """Networks in training, numbered from 0; some of them may have left."""
 
-    def __init__(self, trainer: PopulationTrainer, members: Sequence[Member]) -> None:
+    def __init__(
+        self, trainer: PopulationTrainer, members: Sequence[Member], stop: threading.Event
+    ) -> None:
         self.trainer, self.recipe = trainer, trainer.recipe
         self.members = members
+        self.stop = stop
         self.began = time.perf_counter()
         self.order, self.augmentation = [], []
         self.train_loss: list[list[float]] = [[] for _ in members]
@@ -258,6 +329,8 @@ class _Population:
         losses = torch.zeros_like(self.momentum[: len(self.slots)])
         shown = 0
         for step, batch in enumerate(zip(*orders, strict=True)):
+            if self.stop.is_set():
+                raise InterruptedError("another population of this training has failed")
             chosen = torch.stack(batch, 1).to(images.device)  # batch x networks
             x = images[chosen.flatten()].view(*chosen.shape, *images.shape[1:])
             x = self._augmented(x)

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from graphbo.errors import InputError
 from graphbo.training.augmentation import augment
 from graphbo.training.compilation import compiled
-from graphbo.training.data import Data, Pair, check, read, shuffled, size
+from graphbo.training.data import Data, Pair, check_parts, read, shuffled, size
 from graphbo.training.isolation import isolated
 from graphbo.training.recipe import Recipe, generators
 

@@ -15,7 +15,7 @@ from torch.utils.data import TensorDataset
 from graphbo.errors import InputError
 from graphbo.training import population
 from graphbo.training.graph import UntraceableError
-from graphbo.training.population import Member, PopulationTrainer
+from graphbo.training.population import Member, PopulationTrainer, useful_size
 from graphbo.training.program import Program
 from graphbo.training.recipe import Recipe
 from graphbo.training.trainer import State, Training, train
@@ -392,6 +392,15 @@ def test_a_network_that_does_not_fit_alone_fails_alone(
     found = together(members, epochs=1)
     assert isinstance(found[2], torch.OutOfMemoryError)
     assert all(isinstance(found[k], Training) for k in (0, 1, 3))
+
+
+def test_a_cpu_takes_fewer_networks_of_larger_images(edge_network: MakeNetwork) -> None:
+    # The widest result has 4 channels of 16 x 16 pixels: 4 KiB an image, and 4 MiB are of use.
+    network, cpu = edge_network(ROWS[0], 4), torch.device("cpu")
+    assert useful_size(network, (2, 16, 16), 64, cpu) == 16
+    assert useful_size(network, (2, 32, 32), 64, cpu) == 4
+    assert useful_size(network, (2, 512, 512), 64, cpu) == 1
+    assert useful_size(network, (2, 512, 512), 64, torch.device("cuda")) > 1000
 
 
 def test_another_error_is_not_taken_for_a_lack_of_memory(
