@@ -111,8 +111,8 @@ def search(
         trials = task.trials
     Budget(trials, budget_seconds, budget_epochs)
     output = output or Path("runs", f"{task.name}-{optimizer}-{seed}")
-    if checkpoints and getattr(task.evaluator, "checkpoints", output) is None:
-        vars(task.evaluator)["checkpoints"] = output / "checkpoints"
+    if checkpoints and task.evaluator.checkpoints is None:
+        task.evaluator.checkpoints = output / "checkpoints"
     study = Study.of(task, optimizer, seed=seed, batch=batch, storage=output / "study.sqlite")
     try:
         with search_progress(study, trials) as callback:

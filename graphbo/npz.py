@@ -33,8 +33,12 @@ class NpzFile:
         self.path = path
         try:
             # From memory, because np.load leaves the file open when it fails.
-            content = io.BytesIO(path.read_bytes())
-            self._arrays: Mapping[str, NDArray[Any]] = np.load(content, allow_pickle=False)
+            content = path.read_bytes()
+            if content and not content.startswith((b"PK", b"\x93NUMPY")):
+                raise ValueError("it is no archive of arrays")  # NumPy would take it for a pickle
+            self._arrays: Mapping[str, NDArray[Any]] = np.load(
+                io.BytesIO(content), allow_pickle=False
+            )
         except FileNotFoundError as error:
             raise InputError(f"there is no file {path}") from error
         except _DAMAGE as error:

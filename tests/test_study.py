@@ -486,6 +486,22 @@ def test_another_study_is_not_continued(
         study(Costly(), storage=path, **settings)
 
 
+def test_a_study_with_another_evaluator_is_not_continued(tmp_path: Path) -> None:
+    class Described(Costly):
+        def __init__(self, rate: float) -> None:
+            super().__init__()
+            self.rate = rate
+
+        def describe(self) -> dict[str, float]:
+            return {"rate": self.rate}
+
+    path = tmp_path / "study.sqlite"
+    for _ in range(2):
+        study(Described(0.1), storage=path).close()
+    with pytest.raises(InputError, match=r"its rate of the evaluator is 0\.1, not 0\.2"):
+        study(Described(0.2), storage=path)
+
+
 def test_a_study_on_another_space_is_not_continued(tmp_path: Path) -> None:
     path = tmp_path / "study.sqlite"
     study(storage=path).close()

@@ -138,6 +138,16 @@ def from_arrays(
     return ImageData(name, train, validation, test, classes, description)
 
 
+def check_whole(name: str, value: object) -> None:
+    """Refuse what is no whole number.
+
+    Raises:
+        InputError: If it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise InputError(f"{name} must be a whole number; got {value!r}")
+
+
 def _check(what: str, images: Tensor, labels: Tensor, classes: int) -> None:
     if images.ndim != 4 or not images.dtype.is_floating_point:
         raise InputError(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphbo.datasets.base import ImageData, from_arrays
+from graphbo.datasets.base import ImageData, check_whole, from_arrays
 from graphbo.errors import InputError, MissingExtraError
 
 _TRAIN, _VALIDATION = 900, 447  # of 1,797; the rest is for the test
@@ -43,6 +43,8 @@ def digits(*, canvas: int = 12, copies: int = 4, noise: float = 0.1, clutter: in
     ):
         if not value >= low:
             raise InputError(f"{name} must be at least {low}; got {value}")
+    for name, value in (("canvas", canvas), ("copies", copies), ("clutter", clutter)):
+        check_whole(name, value)
     rng = np.random.default_rng(_SPLIT_SEED)
     parts = []
     for part in np.split(rng.permutation(len(plain)), [_TRAIN, _TRAIN + _VALIDATION]):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphbo.datasets.base import PARTS, ImageData, from_arrays
+from graphbo.datasets.base import PARTS, ImageData, check_whole, from_arrays
 from graphbo.errors import InputError
 
 Array = NDArray[np.float64]
@@ -63,6 +63,7 @@ _SHAPES: tuple[Callable[[Array, Array], Array], ...] = (
     _angle,
     _rails,
 )
+_WHOLE = ("size", "classes", "seed", "clutter")
 _PERIOD = 3.0  # pixels from stripe to stripe, on a canvas of 12
 _CANVAS = 12
 _CHUNK = 2000  # images drawn at once, for the sake of memory
@@ -133,6 +134,8 @@ def shapes(
     ):
         if not value >= low:
             raise InputError(f"{name} must be at least {low}; got {value}")
+    for name, value in (*sizes.items(), *zip(_WHOLE, (size, classes, seed, clutter), strict=True)):
+        check_whole(name, value)
     if classes % 2 or not 2 <= classes <= 2 * len(_SHAPES):
         raise InputError(
             f"classes must be an even number from 2 to {2 * len(_SHAPES)}; got {classes}"

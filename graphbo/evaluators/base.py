@@ -7,6 +7,7 @@ import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from graphbo.architecture import Architecture
@@ -34,10 +35,12 @@ class Evaluator(ABC):
     Attributes:
         objectives: The names of the objectives it reports; the first is the one to minimise.
         capacity: How many jobs it takes at once.
+        checkpoints: The folder in which it keeps the states of jobs, if it keeps any.
     """
 
     objectives: tuple[str, ...] = ("validation_error",)
     capacity: int = 1
+    checkpoints: str | Path | None = None
 
     def describe(self) -> Mapping[str, Any]:
         """Return settings that results depend on, by name, as JSON values.

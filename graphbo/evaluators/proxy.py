@@ -136,7 +136,7 @@ class ProxyEvaluator(Evaluator):
 
     def _images(self, device: torch.device) -> tuple[Tensor, Tensor]:
         x, y = self._batch
-        return x.to(device), y.to(device)
+        return x.to(device, torch.float32), y.to(device)
 
     def _evaluation(self, scores: Sequence[float], cost: float) -> Evaluation:
         negative = [-score for score in scores]

@@ -14,7 +14,7 @@ from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator, Report
 from graphbo.spaces.cell import CellSpace
-from graphbo.training.data import Data, check, materialise
+from graphbo.training.data import Data, check_parts, materialise
 from graphbo.training.isolation import isolated
 from graphbo.training.recipe import Recipe, generators
 from graphbo.training.supernet import Supernet, train_supernet
@@ -69,14 +69,13 @@ class SupernetEvaluator(Evaluator):
         device: str | torch.device | None = None,
         threads: int | None = None,
     ) -> None:
-        check("train", train)
-        check("validation", validation)
+        check_parts(train, validation)
         if calibration < 2:
             raise InputError(f"calibration must be at least 2 images; got {calibration}")
         self.space = space
         self.build = build
-        self.train = materialise(train)
-        self.validation = materialise(validation)
+        (x, y), (x_validation, y_validation) = materialise(train), materialise(validation)
+        self.train, self.validation = (x.float(), y), (x_validation.float(), y_validation)
         self.recipe = Recipe(epochs=240) if recipe is None else recipe
         self.calibration = calibration
         self.batch_size = batch_size

@@ -18,7 +18,15 @@ from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator, Report
 from graphbo.networks.flops import flops, latency, parameters
 from graphbo.training.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
-from graphbo.training.data import Data, Resolutions, check_parts, fingerprint, fraction, image_shape
+from graphbo.training.data import (
+    Data,
+    Resolutions,
+    changes,
+    check_parts,
+    fingerprint,
+    fraction,
+    image_shape,
+)
 from graphbo.training.isolation import isolated
 from graphbo.training.recipe import Recipe
 from graphbo.training.stopping import StoppingRule
@@ -65,10 +73,10 @@ class TrainingEvaluator(Evaluator):
 
     With a folder for checkpoints, the state is written there after every epoch and kept. A job
     goes on from its ``checkpoint``, or else from the state that an earlier job with the same
-    architecture, seed, data, recipe and other fidelities than the epochs has left in the folder:
-    a training that was interrupted, or ran for fewer epochs. On a CPU its result is, to the last
-    bit, that of training without the interruption. Where more epochs are recorded than the job asks
-    for, the result is taken from the record.
+    architecture, seed, data, recipe, name and arguments of ``build`` and other fidelities than the
+    epochs has left in the folder: a training that was interrupted, or ran for fewer epochs. On a
+    CPU its result is, to the last bit, that of training without the interruption. Where more epochs
+    are recorded than the job asks for, the result is taken from the record.
 
     Args:
         build: Makes the network of an architecture; it maps images to logits. It must be picklable
@@ -140,7 +148,7 @@ class TrainingEvaluator(Evaluator):
             raise InputError(f"threads must be at least 1; got {threads}")
         if population < 1:
             raise InputError(f"population must be at least 1; got {population}")
-        choose_precision(precision, torch.device("cpu"))
+        choose_precision(precision, choose_device(device))
         self.build = build
         self.recipe = Recipe() if recipe is None else recipe
         self.device = device
@@ -167,10 +175,11 @@ class TrainingEvaluator(Evaluator):
         """Train the networks of all jobs together, as populations; see `evaluate_one`.
 
         The cost of each is its even share of the seconds of its population. A network that has
-        parts which only training alone can handle is trained alone.
+        parts which only training alone can handle is trained alone; so are all where a dataset
+        changes its images at random, as a population reads it once.
         """
         jobs = list(jobs)
-        if len(jobs) < 2 or self.capacity == 1:
+        if len(jobs) < 2 or self.capacity == 1 or self._random:
             yield from super().evaluate(jobs)
             return
         from graphbo.evaluators.population import evaluate_together
@@ -362,6 +371,10 @@ class TrainingEvaluator(Evaluator):
             },
             "precision": choose_precision(self.precision, choose_device(self.device)),
         }
+
+    @cached_property
+    def _random(self) -> bool:
+        return any(changes(part.data) for part in self._data.values())
 
     @cached_property
     def _fingerprints(self) -> dict[str, str]:

@@ -27,18 +27,23 @@ def checkpoint_path(folder: str | Path, identity: Identity) -> Path:
 
 
 def save_checkpoint(path: str | Path, identity: Identity, state: State) -> None:
-    """Write a state in place of the one before, such that a stop at any time leaves one of them."""
+    """Write a state in place of the one before, such that a stop at any time leaves one of them.
+
+    Raises:
+        InputError: If it cannot be written.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    content = {"format": FORMAT, "identity": json.dumps(identity, sort_keys=True), "state": state}
     try:
-        torch.save(
-            {"format": FORMAT, "identity": json.dumps(identity, sort_keys=True), "state": state},
-            unfinished,
-        )
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.save(content, unfinished)
+            os.replace(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:  # torch raises the second on a full disk
+        raise InputError(f"the checkpoint {path} cannot be written: {error}") from error
 
 
 def load_checkpoint(path: str | Path, identity: Identity) -> State:

@@ -20,6 +20,7 @@ Data = Pair | Dataset[Any]
 """Images and classes, or a map-style dataset of pairs of an image and its class."""
 
 _PERMUTATION_SEED = 0
+_READ_TWICE = 16  # of a dataset, to see whether it is random
 _LOOKED_AT = 64  # of a dataset, to tell it apart
 
 
@@ -38,8 +39,8 @@ def check(name: str, data: Data) -> None:
     """Refuse data that cannot be trained on.
 
     Raises:
-        InputError: If they are empty, do not fit together or are no floating-point images with whole
-            numbers as classes; of a dataset only the length and the first item are looked at.
+        InputError: If they are empty, do not fit together or are no floating-point images with
+            whole numbers as classes; of a dataset only the length and the first item are looked at.
     """
     _check_kind(name, data)
     if isinstance(data, tuple) and len(data[0]) != len(data[1]):
@@ -140,6 +141,21 @@ def _first(data: Data) -> Tensor:
 def _item(data: Dataset[Any], i: int = 0) -> Any:
     with torch.random.fork_rng([]):  # a dataset may change its images at random
         return data[i]
+
+
+def changes(data: Data) -> bool:
+    """Whether a dataset gives other images when it is read again, as its first few tell."""
+    if isinstance(data, tuple):
+        return False
+    for i in range(min(size(data), _READ_TWICE)):
+        images = []
+        with torch.random.fork_rng([]):
+            for seed in (0, 1):
+                torch.default_generator.manual_seed(seed)
+                images.append(data[i][0])
+        if not torch.equal(*images):
+            return True
+    return False
 
 
 def materialise(data: Data) -> Pair:

@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 
 from graphbo.errors import InputError
 from graphbo.training.augmentation import apply, draw
-from graphbo.training.data import Data, Pair, check, image_shape, materialise, shuffled
+from graphbo.training.data import Data, Pair, check_parts, image_shape, materialise, shuffled
 from graphbo.training.graph import Shape, trace
 from graphbo.training.isolation import isolated
 from graphbo.training.program import Program
@@ -110,9 +110,7 @@ class PopulationTrainer:
         threads: int | None = None,
         precision: str = "auto",
     ) -> None:
-        for name, data in (("train", train), ("validation", validation), ("test", test)):
-            if data is not None:
-                check(name, data)
+        check_parts(train, validation, test)
         if size < 1:
             raise InputError(f"the size of a population must be at least 1; got {size}")
         self.recipe = recipe
@@ -137,7 +135,8 @@ class PopulationTrainer:
         Args:
             members: The networks; their states, if any, must all be after the same epoch.
             epochs: How many epochs in all, up to those of the recipe; by default all.
-            on_epoch: May stop the training of a member by returning True.
+            on_epoch: May stop the training of a member by returning True. It is called for one
+                member at a time, in threads that train: it must not itself train.
 
         Yields:
             The number of a member and its training, or the `FloatingPointError` or the error of

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import torch
 
 from graphbo.errors import InputError
@@ -89,5 +90,7 @@ def generators(seed: int) -> tuple[torch.Generator, torch.Generator]:
     Both are on the CPU, whatever the device of the training, and follow the seed alone.
     """
     order = torch.Generator().manual_seed(seed)
-    augmentation = torch.Generator().manual_seed(seed + 2**32)
+    # torch's generators on the CPU look at the low 32 bits of a seed only.
+    other = np.random.SeedSequence([seed % 2**64, 1]).generate_state(1)[0]
+    augmentation = torch.Generator().manual_seed(int(other))
     return order, augmentation

@@ -205,6 +205,8 @@ class _Norm:
             return out  # type: ignore[no-any-return]
         # Twice as fast as the kernel on the CPU, which reads images of few pixels one by one.
         n = len(x) * x[0, 0].numel()
+        if n == 1:
+            raise ValueError("batch norm cannot learn from one image of one pixel")
         centre = _channel_sums(x) / n
         distance = x - centre[:, None, None]
         spread = _channel_sums(distance * distance) / n

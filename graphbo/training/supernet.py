@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -120,8 +121,14 @@ class Supernet(nn.Module):
         return [100 * wrong[row] / len(validation[1]) for row in rows]
 
     def save(self, path: Path) -> None:
-        """Write the weights to a file."""
-        torch.save(self.state_dict(), path)
+        """Write the weights to a file, in a folder that is made if need be."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        try:
+            torch.save(self.state_dict(), unfinished)
+            os.replace(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
     def load(self, path: Path) -> None:
         """Read weights that `save` wrote.

@@ -107,9 +107,7 @@ def train(
         InputError: If data, epochs, precision or state cannot be used.
         FloatingPointError: If the loss, or what the network answers, is not finite.
     """
-    for name, data in (("train", train), ("validation", validation), ("test", test)):
-        if data is not None:
-            check(name, data)
+    check_parts(train, validation, test)
     place = choose_device(device)
     precision = choose_precision(precision, place)
     epochs = recipe.epochs if epochs is None else epochs
@@ -141,8 +139,20 @@ def train(
 
 
 def choose_device(device: str | torch.device | None = None) -> torch.device:
-    """Return the device asked for; by default the GPU if there is one."""
-    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    """Return the device asked for; by default the GPU if there is one.
+
+    Raises:
+        InputError: If there is none of this name, or no GPU that CUDA can use.
+    """
+    has_gpu = torch.cuda.is_available()
+    try:
+        chosen = torch.device(device or ("cuda" if has_gpu else "cpu"))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"there is no device {device!r}: {reason}") from error
+    if chosen.type == "cuda" and not has_gpu:
+        raise InputError(f"the device {str(chosen)!r} cannot be used: CUDA finds no GPU")
+    return chosen
 
 
 def choose_precision(precision: str, device: torch.device) -> str:

@@ -73,6 +73,7 @@ def test_a_canvas_of_the_size_of_a_digit_displaces_nothing() -> None:
         ({"copies": 0}, "copies must be at least 1; got 0"),
         ({"noise": -0.1}, "noise must be at least 0; got -0.1"),
         ({"clutter": -1}, "clutter must be at least 0; got -1"),
+        ({"copies": 1.5}, "copies must be a whole number; got 1.5"),
     ],
 )
 def test_a_number_out_of_range_is_named(wrong: dict[str, float], message: str) -> None:

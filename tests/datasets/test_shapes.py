@@ -81,6 +81,8 @@ def test_noise_and_clutter_can_be_left_out() -> None:
         ({"train": 0}, "train must be at least 1; got 0"),
         ({"size": 7}, "size must be at least 8; got 7"),
         ({"noise": -1}, "noise must be at least 0; got -1"),
+        ({"size": 9.5}, "size must be a whole number; got 9.5"),
+        ({"classes": "4"}, "classes must be a whole number; got '4'"),
         ({"classes": 5}, "classes must be an even number from 2 to 16; got 5"),
         ({"classes": 18}, "classes must be an even number from 2 to 16; got 18"),
     ],

@@ -76,6 +76,12 @@ def test_the_random_state_is_left_as_it_was() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_images_of_another_precision_score_alike() -> None:
+    x, y = data()
+    single, double = (ProxyEvaluator(BUILD, (images, y)) for images in (x, x.double()))
+    assert np.array_equal(single.scores([Job(CELLS[0])]), double.scores([Job(CELLS[0])]))
+
+
 def test_it_pickles() -> None:
     copy = pickle.loads(pickle.dumps(evaluator()))
     assert copy.evaluate_one(Job(CELLS[0])).objectives == (

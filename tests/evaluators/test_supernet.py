@@ -92,6 +92,18 @@ def test_a_cell_of_another_space_fails_alone() -> None:
     ] == [1]
 
 
+def test_images_of_another_precision_score_alike() -> None:
+    single = evaluator()
+    double = SupernetEvaluator(
+        *(SPACE, BUILD, *((x.double(), y) for x, y in (data(60, 0), data(45, 1)))),
+        recipe=single.recipe,
+        calibration=30,
+        device="cpu",
+    )
+    cells = [job.design.architecture for job in JOBS]
+    assert double.errors(cells) == single.errors(cells)
+
+
 def test_the_random_state_is_left_as_it_was() -> None:
     torch.manual_seed(1)
     before = torch.get_rng_state()

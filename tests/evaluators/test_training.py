@@ -95,7 +95,7 @@ def test_learns_what_can_be_learnt() -> None:
 
 
 def test_errors_are_percentages_of_wrong_answers() -> None:
-    x = torch.zeros(8, 1, 2, 2)
+    x = torch.zeros(8, 1, 6, 6)
     validation = (x, torch.tensor([0, 0, 0, 0, 0, 0, 1, 2]))
     test = (x[:4], torch.tensor([0, 1, 1, 1]))
     result = evaluator(build_constant, validation=validation, test=test).evaluate_one(
@@ -301,8 +301,74 @@ def test_trainings_that_differ_do_not_share_a_checkpoint(tmp_path: Path) -> None
     smaller = hard(None, recipe=Recipe(epochs=3, batch_size=8))
     with pytest.raises(InputError, match="what differs is: recipe"):
         smaller.evaluate_one(replace(job, checkpoint=first.checkpoint))
-    with pytest.raises(InputError, match="that of another network"):
+    with pytest.raises(InputError, match="what differs is: network"):
         hard(None, build=BUILD).evaluate_one(replace(job, checkpoint=first.checkpoint))
+
+
+def test_a_network_of_the_same_name_with_other_weights_does_not_go_on(tmp_path: Path) -> None:
+    def built(channels: int) -> Callable[[Architecture], nn.Module]:
+        return lambda cell: NASBench201Network(cell, channels, cells=1, classes=3, in_channels=1)
+
+    job = Job(CONVOLUTION, {"epochs": 1})
+    first = evaluator(built(4), checkpoints=tmp_path).evaluate_one(job)
+    with pytest.raises(InputError, match="that of another network"):
+        evaluator(built(6)).evaluate_one(replace(job, checkpoint=first.checkpoint))
+
+
+def test_what_results_depend_on_is_described_alike_in_every_process() -> None:
+    class Maker:
+        def __call__(self, cell: Architecture, style: object) -> nn.Module:
+            return build_constant(cell)
+
+    one, two = (evaluator(partial(Maker(), style=object())).describe() for _ in range(2))
+    assert one == two
+    assert evaluator().describe()["network"] == (
+        "NASBench201Network(cells=1, channels=4, classes=3, in_channels=1)"
+    )
+    for other in (evaluator(recipe=Recipe()), evaluator(train=stripes(96, 3)), evaluator(Maker())):
+        assert other.describe() != evaluator().describe()
+    fitted = TrainingEvaluator(BUILD, fit=parameters_of)
+    assert fitted.describe()["fit"] == "parameters_of"
+
+
+def parameters_of(network: nn.Module, job: Job) -> float:
+    return float(sum(parameter.numel() for parameter in network.parameters()))
+
+
+@pytest.mark.parametrize(
+    ("device", "message"), [("nowhere", "there is no device 'nowhere'"), ("cuda", "finds no GPU")]
+)
+def test_a_device_that_is_not_there_is_refused(device: str, message: str) -> None:
+    if device == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(InputError, match=message):
+        evaluator(device=device)
+
+
+class Flickering(Dataset[tuple[Tensor, int]]):
+    """Images of stripes with new noise every time."""
+
+    def __init__(self) -> None:
+        self.images, self.classes = stripes(48, 0)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, int]:
+        return self.images[i] + torch.randn(1, 6, 6), int(self.classes[i])
+
+
+def test_jobs_on_a_random_dataset_are_trained_as_one_by_one() -> None:
+    jobs = [Job(CONVOLUTION, {"epochs": 2}, seed=seed) for seed in (0, 1)]
+    together = [report.evaluation for report in evaluator(train=Flickering()).evaluate(jobs)]
+    for job, ours in zip(jobs, together, strict=True):
+        assert ours is not None
+        assert ours.curve == evaluator(train=Flickering()).evaluate_one(job).curve
+
+
+def test_parts_of_different_shapes_are_refused() -> None:
+    with pytest.raises(InputError, match=r"validation images have the shape \(1, 4, 4\)"):
+        evaluator(validation=(torch.zeros(3, 1, 4, 4), torch.arange(3)))
 
 
 # Early stop ------------------------------------------------------------------------------------

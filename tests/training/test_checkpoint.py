@@ -40,6 +40,12 @@ def test_a_write_that_fails_leaves_the_state_before(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"file/x\.pt cannot be written"):
+        save_checkpoint(tmp_path / "file" / "x.pt", IDENTITY, STATE)
+
+
 def test_each_training_has_its_own_file() -> None:
     others: list[dict[str, Any]] = [{**IDENTITY, name: "other"} for name in IDENTITY]
     assert len({checkpoint_path("x", identity) for identity in [IDENTITY, *others]}) == 5

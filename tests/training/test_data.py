@@ -13,6 +13,7 @@ from torch.utils.data import Dataset, TensorDataset
 from graphbo.errors import InputError
 from graphbo.training.data import (
     Resolutions,
+    changes,
     check,
     fingerprint,
     fraction,
@@ -119,6 +120,23 @@ def test_batches_hold_the_images_asked_for(data: Any) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_a_dataset_that_is_random_is_told_from_one_that_is_not() -> None:
+    before = torch.get_rng_state()
+    assert changes(Noisy())
+    assert not changes(TensorDataset(X, Y))
+    assert not changes((X, Y))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_fingerprints_look_beyond_the_first_image() -> None:
+    other = X.clone()
+    other[-1] += 1
+    assert fingerprint((other, Y)) != fingerprint((X, Y))
+    assert fingerprint((X.bfloat16(), Y)) != fingerprint((X.half(), Y))
+    by_item = [fingerprint(TensorDataset(X, classes)) for classes in (Y, Y.roll(1))]
+    assert by_item[0] != by_item[1]
+
+
 def test_fingerprints_tell_data_apart_without_touching_global_randomness() -> None:
     names = [
         fingerprint(data) for data in ((X, Y), (X, Y.flip(0)), (X + 1, Y), (X[:5], Y[:5]), Noisy())
@@ -137,6 +155,14 @@ def test_fingerprints_tell_data_apart_without_touching_global_randomness() -> No
         ((X[:0], Y[:0]), "the train data are empty"),
         ((X.byte(), Y), r"floating-point numbers, n x channels x height x width; got torch.uint8"),
         ((X[:, 0], Y), r"of the shape \(10, 2, 2\)"),
+        ((X, Y.int()), "the train classes must be whole numbers from 0 .* got torch.int32"),
+        ((X, Y[:, None]), r"got torch.int64 of the shape \(10, 1\)"),
+        ((X, Y - 1), "from -1"),
+        ((X.numpy(), Y.numpy()), "a pair of tensors.*got a tuple of ndarray, ndarray"),
+        (iter(X), "a dataset with a length and numbered items; got tuple_iterator"),
+        ([X, Y], r"must be pairs of an image.*got torch.float32 of the shape \(10, 1, 2, 2\)"),
+        ([("image", 1)], r"got \(str, int\)"),
+        ([(X[0], 1.0)], r"got \(torch.float32 of the shape \(1, 2, 2\), float\)"),
     ],
 )
 def test_data_that_do_not_fit_are_refused(data: Any, message: str) -> None:

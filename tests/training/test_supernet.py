@@ -177,6 +177,12 @@ def test_weights_are_saved_and_read(tmp_path: Path) -> None:
             other.load(tmp_path / name)
 
 
+def test_weights_are_saved_in_a_new_folder_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "supernet.pt"
+    supernet().save(path)
+    assert list(path.parent.iterdir()) == [path]
+
+
 def test_what_is_no_cell_with_operations_on_edges_is_refused() -> None:
     with pytest.raises(InputError, match="on nodes"):
         Supernet(NASBench101Space(), BUILD)
