@@ -33,6 +33,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
+from throughput import sample
 
 from graphbo.datasets.base import ImageData
 from graphbo.datasets.digits import digits
@@ -53,15 +54,6 @@ DATASETS: dict[str, Callable[[], ImageData]] = {"digits": digits, "shapes": shap
 
 Estimates = dict[str, tuple[NDArray[np.float64], float]]
 """By estimator the values of all cells, the lower the better, and the seconds for all of them."""
-
-
-def sample(n: int, seed: int) -> list[Design]:
-    """Draw different cells, rows uniformly."""
-    space, rng = NASBench201Space(), np.random.default_rng(seed)
-    found: dict[Design, None] = {}
-    while len(found) < n:
-        found[space.sample(rng)] = None
-    return list(found)
 
 
 def run(evaluator: Evaluator, cells: list[Design], seed: int) -> list[Evaluation]:

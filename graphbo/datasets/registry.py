@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from graphbo.datasets.digits import digits
 from graphbo.datasets.folder import FOLDER_DATASETS, find_images, folder_images, load_images
 from graphbo.datasets.shapes import shapes
 from graphbo.datasets.torchvision import TORCHVISION_DATASETS, torchvision_images
-from graphbo.errors import InputError
+from graphbo.errors import InputError, nearest_names
 
 _MADE: Mapping[str, tuple[Callable[..., ImageData], str]] = {
     "digits": (digits, "scikit-learn's digits, displaced and under noise"),
@@ -70,10 +69,5 @@ def get_dataset(name: str, data: str | Path | None = None, **options: Any) -> Im
     if name in FOLDER_DATASETS:
         return folder_images(name, data)
     known = [*_MADE, *FOLDER_DATASETS, *(_TORCHVISION + name for name in TORCHVISION_DATASETS)]
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    nearest = (
-        f"the nearest names are {', '.join(close)}"
-        if close
-        else f"the datasets are {', '.join(known)}, or the path of an .npz file"
-    )
-    raise InputError(f"there is no dataset {name!r}; {nearest}")
+    every = f"the datasets are {', '.join(known)}, or the path of an .npz file"
+    raise InputError(f"there is no dataset {name!r}; {nearest_names(name, known, every)}")

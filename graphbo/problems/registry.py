@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
-from graphbo.errors import InputError
+from graphbo.errors import InputError, nearest_names
 from graphbo.problems.base import Problem
 from graphbo.problems.declarative import load_problem_file
 from graphbo.problems.tables import missing_table, shipped_problems, table_problems
@@ -63,10 +62,5 @@ def get_problem(name: str, data: str | Path | None = None) -> Problem:
         *tables,
         *(name for name in _PUBLISHED if missing_table(name, data)),
     ]
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    nearest = (
-        f"the nearest names are {', '.join(close)}"
-        if close
-        else f"the problems are {', '.join(known)}"
-    )
-    raise InputError(f"there is no problem {name!r}; {nearest}")
+    every = f"the problems are {', '.join(known)}"
+    raise InputError(f"there is no problem {name!r}; {nearest_names(name, known, every)}")
