@@ -39,18 +39,18 @@ class Gradients:
                 found += gradient
             return
         if found is None:
-            found = torch.zeros_like(self._results[group], memory_format=torch.contiguous_format)
+            found = torch.zeros_like(self._results[group])
         elif self._shared[group]:
             found = found.clone()
         self._found[group], self._shared[group] = found, False
         if isinstance(slots, tuple):
-            found.narrow(1, *slots).add_(gradient)
+            found.narrow(-2, *slots).add_(gradient)
         else:
-            found.index_add_(1, slots, gradient)
+            _flat(found).index_add_(1, slots, _flat(gradient))
 
 
 class Gather:
-    """Reads slots of earlier results, ``batch x slots x ...``, into one tensor.
+    """Reads slots of earlier results, ``... x slots x features``, into one tensor.
 
     Args:
         sources: Where each slot of the tensor is read from.
@@ -90,13 +90,13 @@ class Gather:
         if target is None:
             return _select(results[group], source)
         first = results[group]
-        out = first.new_empty((len(first), self._n, *first.shape[2:]))
+        out = first.new_empty((*first.shape[:-2], self._n, first.shape[-1]))
         for group, source, target in self._pieces:
             piece = _select(results[group], source)
             if isinstance(target, tuple):
-                out.narrow(1, *target).copy_(piece)
+                out.narrow(-2, *target).copy_(piece)
             else:
-                out.index_copy_(1, target, piece)  # type: ignore[arg-type]
+                _flat(out).index_copy_(1, target, _flat(piece))  # type: ignore[arg-type]
         return out
 
     def write(self, gradient: Tensor, gradients: Gradients, shared: bool) -> None:
@@ -143,9 +143,9 @@ class Addition:
             if target is None:
                 total += piece
             elif isinstance(target, tuple):
-                total.narrow(1, *target).add_(piece)
+                total.narrow(-2, *target).add_(piece)
             else:
-                total.index_add_(1, target, piece)
+                _flat(total).index_add_(1, target, _flat(piece))
 
     def write(self, gradient: Tensor, gradients: Gradients) -> None:
         """Add the gradient of the sums to those of the terms."""
@@ -165,5 +165,11 @@ def _select(tensor: Tensor, slots: Slots | None) -> Tensor:
     if slots is None:
         return tensor
     if isinstance(slots, tuple):
-        return tensor.narrow(1, *slots)
-    return tensor.index_select(1, slots)
+        return tensor.narrow(-2, *slots)
+    chosen = _flat(tensor).index_select(1, slots)
+    return chosen.view(*tensor.shape[:-2], *chosen.shape[1:])
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    """Return ``... x slots x features`` with one dimension before the slots."""
+    return tensor.flatten(0, -3)

@@ -74,7 +74,7 @@ def _batch_scores(
     def watch(group: Group, result: Tensor) -> None:
         if _is_rectified(group):
             repeats = torch.tensor(group.repeats, device=x.device)[:, None, None]
-            agreeing = agreements((result > 0).transpose(0, 1).flatten(2)) * repeats
+            agreeing = agreements((result > 0).movedim(-2, 0).flatten(2)) * repeats
             kernel.index_add_(0, torch.tensor(group.members, device=x.device), agreeing)
 
     found: dict[str, Tensor] = {}

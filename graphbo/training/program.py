@@ -11,7 +11,7 @@ from graphbo.errors import InputError
 from graphbo.training.gather import Addition, Gather, Gradients
 from graphbo.training.graph import IMAGES, SUM, Shape, trace
 from graphbo.training.schedule import Group, schedule
-from graphbo.training.steps import STEPS, Step
+from graphbo.training.steps import STEPS, Step, layout, rearranged
 
 Watch = Callable[[Group, Tensor], None]
 
@@ -32,8 +32,10 @@ class Program:
         dtype: The type of the weights.
 
     Attributes:
+        operations: Those of each network.
         weights: All parameters in one flat tensor.
         gradients: Their gradients, after `backward`.
+        buffers: The running statistics of all norms in another flat tensor.
 
     Raises:
         UntraceableError: If a network has anything else.
@@ -48,7 +50,8 @@ class Program:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.device, self.dtype = torch.device(device), dtype
-        self.groups = schedule([trace(network, shape) for network in networks])
+        self.operations = [trace(network, shape) for network in networks]
+        self.groups = schedule(self.operations)
         if len(self.groups[-1].members) < len(networks):
             raise InputError("the networks of a population must have the same number of classes")
         sizes = [len(group.members) for group in self.groups]
@@ -78,11 +81,11 @@ class Program:
 
         self.weights = torch.zeros(size("p"), device=self.device, dtype=self.dtype)
         self.gradients = torch.zeros_like(self.weights)
-        self._buffers = torch.zeros(size("b"), device=self.device, dtype=self.dtype)
+        self.buffers = torch.zeros(size("b"), device=self.device, dtype=self.dtype)
         self._names: list[dict[str, tuple[bool, int, Shape]]] = []
         networks = len(self.groups[0].members)
         self._names = [{} for _ in range(networks)]
-        for kind, flat in (("p", self.weights), ("b", self._buffers)):
+        for kind, flat in (("p", self.weights), ("b", self.buffers)):
             offset = 0
             for step, key, shape in shapes[kind]:
                 length = torch.Size(shape).numel()
@@ -106,6 +109,14 @@ class Program:
             for name, (is_parameter, start, shape) in self._names[member].items()
             if is_parameter
         }
+
+    def offset(self, member: int, name: str) -> int:
+        """Return where a parameter of a network begins in `weights`, or a buffer in `buffers`."""
+        return self._names[member][name][1]
+
+    def count_pass(self, passes: int = 1) -> None:
+        """Count forward passes in training that were made without this program."""
+        self._passes += passes
 
     def load(self, member: int, state: Mapping[str, Tensor]) -> None:
         """Take over the weights of a network from a state dict."""
@@ -137,7 +148,7 @@ class Program:
 
     def _tensors(self, member: int) -> Iterator[tuple[str, Tensor]]:
         for name, (is_parameter, start, shape) in self._names[member].items():
-            flat = self.weights if is_parameter else self._buffers
+            flat = self.weights if is_parameter else self.buffers
             yield name, flat[start : start + torch.Size(shape).numel()].view(shape)
 
     # Running --------------------------------------------------------------------------------
@@ -151,7 +162,8 @@ class Program:
             images: ``batch x networks x c x h x w``.
             training: Whether batch norm takes the statistics of the batch, and what `backward`
                 needs is kept.
-            watch: Called with each group and its result, ``batch x members x ...``.
+            watch: Called with each group and its result, ``batch x h x w x members x c`` or
+                ``batch x members x features``.
 
         Returns:
             ``batch x networks x classes``.
@@ -159,9 +171,9 @@ class Program:
         results: list[Tensor] = []
         for group, step, gathers in zip(self.groups, self._steps, self._gathers, strict=True):
             if group.kind == IMAGES:
-                result = images
+                result = rearranged(images).contiguous()
             elif group.kind == "zeros":
-                shape = (len(images), len(group.members), *group.shape)
+                shape = layout(len(images), len(group.members), group.shape)
                 result = images.new_zeros(shape)
             elif step is not None:
                 assert isinstance(gathers[0], Gather)
@@ -170,7 +182,7 @@ class Program:
                 result = _sum(gathers, results)
             else:
                 parts = [gather.read(results) for gather in gathers]  # type: ignore[call-arg]
-                result = torch.cat(parts, 2)  # type: ignore[arg-type]
+                result = torch.cat(parts, -1)  # type: ignore[arg-type]
             if watch is not None:
                 watch(group, result)
             results.append(result)
@@ -207,13 +219,14 @@ class Program:
             elif group.kind == SUM:
                 _spread(gathers, of_result, found)
             else:
-                parts = torch.split(of_result, list(group.settings), 2)
+                parts = torch.split(of_result, list(group.settings), -1)
                 for gather, part in zip(gathers, parts, strict=True):
                     assert isinstance(gather, Gather)
                     gather.write(part, found, shared=True)
             self._results[i] = self._results[i].new_empty(0)  # its memory is free for others
         self._results = []
-        return found.take(0) if images else None
+        by_image = found.take(0) if images else None
+        return None if by_image is None else rearranged(by_image)
 
 
 def _gathers(group: Group, sizes: Sequence[int], device: torch.device) -> list[Gather | Addition]:
