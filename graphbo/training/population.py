@@ -15,12 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from typing_extensions import override
 
 from graphbo.errors import InputError
-from graphbo.training.augmentation import apply, draw
+from graphbo.training.augmentation import apply, augment, draw
 from graphbo.training.data import Data, Pair, check_parts, image_shape, materialise, shuffled
 from graphbo.training.graph import Shape, trace
 from graphbo.training.isolation import isolated
+from graphbo.training.native import NativeNetwork, available, supported
 from graphbo.training.program import Program
 from graphbo.training.recipe import Recipe, generators
 from graphbo.training.trainer import State, Training, choose_device, choose_precision
@@ -28,6 +30,8 @@ from graphbo.training.trainer import State, Training, choose_device, choose_prec
 _DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
 _EVALUATION_BATCH = 64  # for each network; larger ones fall out of the caches of a CPU
 _CACHE_BYTES = 4 * 2**20  # what one operation of all networks may write, to stay in the caches
+_NATIVE_BATCH = 32  # images evaluated at once, at least
+_BACKENDS = ("auto", "torch", "native")
 _LEAVING = 4  # a program is made anew once one in so many of its networks has left
 
 
@@ -87,9 +91,13 @@ class PopulationTrainer:
         threads: CPU threads; by default as many as torch is set to use. As many populations run
             side by side.
         precision: As in `train`; ``"bfloat16"`` keeps the weights in float32.
+        backend: ``"torch"`` runs all networks of a population as one `Program`; ``"native"`` runs
+            one after the other in compiled code (`NativeNetwork`), which is faster on a CPU.
+            ``"auto"`` takes the latter where it can: on a CPU with a C compiler, in full precision,
+            for networks without grouped convolutions.
 
     Raises:
-        InputError: If data, size or precision cannot be used.
+        InputError: If data, size, precision or backend cannot be used.
 
     Example:
         >>> members = [Member(build(a), seed) for seed, a in enumerate(architectures)]
@@ -109,6 +117,7 @@ class PopulationTrainer:
         device: str | torch.device | None = None,
         threads: int | None = None,
         precision: str = "auto",
+        backend: str = "auto",
     ) -> None:
         check_parts(train, validation, test)
         if size < 1:
@@ -119,6 +128,7 @@ class PopulationTrainer:
         self.threads = threads
         self.precision = choose_precision(precision, self.device)
         self.dtype = _DTYPES[self.precision]
+        self.backend = self._chosen(backend)
         self._shape = image_shape(train)
         self._train = self._moved(train)
         self._validation = self._moved(validation)
@@ -223,7 +233,8 @@ class PopulationTrainer:
         on_epoch: OnMemberEpoch,
         stop: threading.Event,
     ) -> Iterator[tuple[int, Training | Exception]]:
-        population = _Population(self, [members[i] for i in chosen], stop)
+        make = _NativePopulation if self.backend == "native" else _Population
+        population = make(self, [members[i] for i in chosen], stop)
         left: set[int] = set()
         for epoch in range(population.done + 1, epochs + 1):
             failures = population.epoch(epoch)
@@ -246,6 +257,18 @@ class PopulationTrainer:
             for k, i in enumerate(chosen):
                 if k not in left:
                     yield i, population.training(k, False)
+
+    def _chosen(self, backend: str) -> str:
+        if backend not in _BACKENDS:
+            raise InputError(f"there is no backend {backend!r}; choose from {list(_BACKENDS)}")
+        can = self.precision != "bfloat16" and self.device.type == "cpu" and available()
+        if backend == "native" and not can:
+            raise InputError(
+                "the backend 'native' needs a CPU, float32 or float64, and a C compiler; here "
+                f"the device is {self.device.type}, the precision {self.precision}, and a compiler "
+                f"is {'there' if available() else 'missing'}"
+            )
+        return "native" if can and backend != "torch" else "torch"
 
     @property
     def _lanes(self) -> int:
@@ -322,20 +345,7 @@ class _Population:
 
     def epoch(self, epoch: int) -> dict[int, str]:
         """Train for one epoch and evaluate; return why networks failed, by their numbers."""
-        images, classes = self.trainer._train
-        n = len(classes)
-        orders = [shuffled(n, self.recipe.batch_size, self.order[k]) for k in self.slots]
-        losses = torch.zeros_like(self.momentum[: len(self.slots)])
-        shown = 0
-        for step, batch in enumerate(zip(*orders, strict=True)):
-            if self.stop.is_set():
-                raise InterruptedError("another population of this training has failed")
-            chosen = torch.stack(batch, 1).to(images.device)  # batch x networks
-            x = images[chosen.flatten()].view(*chosen.shape, *images.shape[1:])
-            x = self._augmented(x)
-            rate = self.recipe.rate((epoch - 1) * self.recipe.steps(n) + step, n)
-            losses += len(chosen) * self._step(x, classes[chosen], rate)
-            shown += len(chosen)
+        losses, shown = self._pass(epoch)
         self.done = epoch
         means = (losses / shown).tolist()
         validation, finite = self._error(self.trainer._validation)
@@ -354,6 +364,27 @@ class _Population:
             if test is not None:
                 self.test_error[k].append(test[slot])
         return failures
+
+    def _check(self) -> None:
+        if self.stop.is_set():
+            raise InterruptedError("another population of this training has failed")
+
+    def _pass(self, epoch: int) -> tuple[Tensor, int]:
+        """Train for one epoch; return the sums of the networks' losses, and of how many images."""
+        images, classes = self.trainer._train
+        n = len(classes)
+        orders = [shuffled(n, self.recipe.batch_size, self.order[k]) for k in self.slots]
+        losses = torch.zeros_like(self.momentum[: len(self.slots)])
+        shown = 0
+        for step, batch in enumerate(zip(*orders, strict=True)):
+            self._check()
+            chosen = torch.stack(batch, 1).to(images.device)  # batch x networks
+            x = images[chosen.flatten()].view(*chosen.shape, *images.shape[1:])
+            x = self._augmented(x)
+            rate = self.recipe.rate((epoch - 1) * self.recipe.steps(n) + step, n)
+            losses += len(chosen) * self._step(x, classes[chosen], rate)
+            shown += len(chosen)
+        return losses, shown
 
     def _augmented(self, x: Tensor) -> Tensor:
         if not self.recipe.augments:
@@ -436,6 +467,55 @@ class _Population:
         state = self.members[k].state
         earlier = 0.0 if state is None else float(state["seconds"])
         return earlier + (time.perf_counter() - self.began) / len(self.members)
+
+
+class _NativePopulation(_Population):
+    """Networks in training one after the other, each in compiled code, if all of them can be."""
+
+    def _networks(self) -> Iterator[tuple[int, NativeNetwork]] | None:
+        """Return each network that has not left and its number; None if some need torch.
+
+        One at a time is made for its turn, so that one at a time takes memory.
+        """
+        program = self.program
+        if not all(supported(o, program.device, program.dtype) for o in program.operations):
+            return None
+        batch = max(self.recipe.batch_size, _NATIVE_BATCH)
+        return ((k, NativeNetwork(program, slot, batch)) for slot, k in enumerate(self.slots))
+
+    @override
+    def _pass(self, epoch: int) -> tuple[Tensor, int]:
+        networks = self._networks()
+        if networks is None:
+            return super()._pass(epoch)
+        n = len(self.trainer._train[1])
+        first = (epoch - 1) * self.recipe.steps(n)
+        losses, sizes = [], [0]
+        for k, network in networks:
+            self._check()
+            steps = shuffled(n, self.recipe.batch_size, self.order[k])
+            sizes = [len(step) for step in steps]
+            rates = [self.recipe.rate(first + step, n) for step in range(len(steps))]
+            shown = self._shown(k, steps)
+            losses.append(network.train(self.momentum, *shown, sizes, rates, self.recipe))
+        self.program.count_pass(len(sizes))
+        return torch.tensor(losses, dtype=torch.float64), sum(sizes)
+
+    def _shown(self, k: int, steps: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return images and classes, and which of them a network is shown one after the other."""
+        (images, classes), order = self.trainer._train, torch.cat(list(steps))
+        if not self.recipe.augments:
+            return images, classes, order
+        changed = [augment(images[step], self.recipe, self.augmentation[k]) for step in steps]
+        return torch.cat(changed), classes[order], torch.arange(len(order))
+
+    @override
+    def _error(self, data: Pair) -> tuple[list[float], list[bool]]:
+        networks = self._networks()
+        if networks is None:
+            return super()._error(data)
+        found = [network.wrong(*data) for _, network in networks]
+        return [100 * wrong / len(data[1]) for wrong, _ in found], [finite for _, finite in found]
 
 
 def _out_of_memory(error: BaseException) -> bool:

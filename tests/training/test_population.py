@@ -15,6 +15,7 @@ from torch.utils.data import TensorDataset
 from graphbo.errors import InputError
 from graphbo.training import population
 from graphbo.training.graph import UntraceableError
+from graphbo.training.native import available
 from graphbo.training.population import Member, PopulationTrainer, useful_size
 from graphbo.training.program import Program
 from graphbo.training.recipe import Recipe
@@ -42,6 +43,19 @@ TRAIN, VALIDATION, TEST = patches(37, 0), patches(21, 1), patches(13, 2)
 DATA = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 
 
+_BACKEND = {"backend": "torch"}
+
+
+@pytest.fixture(params=["torch", "native"], scope="module", autouse=True)
+def backend(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Every promise is kept by both ways of running a population."""
+    if request.param == "native" and not available():
+        pytest.skip("there is no C compiler here")
+    _BACKEND["backend"] = request.param
+    yield request.param
+    _BACKEND["backend"] = "torch"
+
+
 def together(
     members: Sequence[Member],
     recipe: Recipe = RECIPE,
@@ -49,8 +63,10 @@ def together(
     on_epoch: population.OnMemberEpoch | None = None,
     **options: Any,
 ) -> list[Training | Exception]:
-    defaults: dict[str, Any] = {"device": "cpu", "precision": "float64", **DATA}
-    trainer = PopulationTrainer(recipe, **(defaults | options))
+    arguments: dict[str, Any] = {"device": "cpu", "precision": "float64", **DATA} | options
+    if arguments["device"] == "cpu" and arguments["precision"] != "bfloat16":
+        arguments = _BACKEND | arguments
+    trainer = PopulationTrainer(recipe, **arguments)
     found = list(trainer.train(members, epochs, on_epoch))
     assert sorted(i for i, _ in found) == list(range(len(members)))
     return [dict(found)[i] for i in range(len(members))]
@@ -368,7 +384,8 @@ def test_a_population_that_does_not_fit_is_halved(
     members = [Member(edge_network(ROWS[k % 4], 3, k), k) for k in range(5)]
     expected = together(members, epochs=1)
     monkeypatch.setattr(population, "Program", limited(2, error, step))
-    trainer = PopulationTrainer(RECIPE, **DATA, size=5, device="cpu", precision="float64")
+    options = {"device": "cpu", "precision": "float64", "backend": "torch"}
+    trainer = PopulationTrainer(RECIPE, **DATA, size=5, **options)
     found = list(trainer.train(members, 1))
     assert trainer.size == 2
     assert [i for i, _ in found] == list(range(5))
@@ -389,7 +406,7 @@ def test_a_network_that_does_not_fit_alone_fails_alone(
             return super().forward(images, **options)
 
     monkeypatch.setattr(population, "Program", Limited)
-    found = together(members, epochs=1)
+    found = together(members, epochs=1, backend="torch")
     assert isinstance(found[2], torch.OutOfMemoryError)
     assert all(isinstance(found[k], Training) for k in (0, 1, 3))
 
@@ -408,7 +425,7 @@ def test_another_error_is_not_taken_for_a_lack_of_memory(
 ) -> None:
     monkeypatch.setattr(population, "Program", limited(0, RuntimeError("a bug"), 1))
     with pytest.raises(RuntimeError, match="a bug"):
-        together([Member(edge_network(ROWS[0]), 0)], epochs=1)
+        together([Member(edge_network(ROWS[0]), 0)], epochs=1, backend="torch")
 
 
 # Precision and arguments --------------------------------------------------------------------
@@ -448,6 +465,7 @@ def test_weights_stay_in_float32_under_bfloat16(edge_network: MakeNetwork) -> No
         ({"epochs": 8}, "a whole number from 1 to 7; got 8"),
         ({"epochs": 0}, "a whole number from 1 to 7; got 0"),
         ({"precision": "float8"}, "the precision is one of"),
+        ({"backend": "jax"}, "there is no backend 'jax'; choose from"),
         ({"train": (TRAIN[0], TRAIN[1][:3])}, "37 images but 3 classes"),
     ],
 )
