@@ -1,100 +1,232 @@
+"""Every encoder passes the conformance suite, and the suite notices broken promises."""
+
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+
 import pytest
 import torch
+from torch import Tensor, nn
 
 from graphbo.architecture import Architecture
-from graphbo.embeddings import GraphEncoder
-from graphbo.spaces import NASBench101Space, NASBench201Space
+from graphbo.embeddings import ENCODERS, Encoder, GINEncoder, GraphBatch, make_encoder
+from graphbo.embeddings.testing import EncoderMaker, check_encoder, example_architectures
+from graphbo.spaces import CellSpace, ChainSpace, SearchSpace
 
-OPERATIONS = ("conv", "pool")
-
-
-@pytest.fixture
-def encoder() -> GraphEncoder:
-    torch.manual_seed(0)
-    return GraphEncoder(OPERATIONS, dim=8, layers=3).double()
+OPERATIONS = ("conv1x1", "conv3x3", "maxpool")
 
 
-def shuffled(architecture: Architecture, rng: np.random.Generator) -> Architecture:
-    order = [int(i) for i in rng.permutation(len(architecture))]
-    position = {node: i for i, node in enumerate(order)}
-    return Architecture(
-        [architecture.nodes[node] for node in order],
-        [(position[u], position[v], label) for u, v, label in architecture.edges],
-    )
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("name", ENCODERS)
+def test_encoders_conform(name: str, seed: int) -> None:
+    check_encoder(ENCODERS[name], seed=seed)
 
 
-@pytest.mark.parametrize("space", [NASBench201Space(), NASBench101Space()])
-def test_batch_equals_single_results_and_node_order_does_not_matter(
-    space: NASBench201Space | NASBench101Space,
-) -> None:
-    torch.manual_seed(0)
-    encoder = GraphEncoder(space.operations, dim=16).double()
-    rng = np.random.default_rng(0)
-    architectures = [space.sample(rng).architecture for _ in range(12)]
-    vectors = encoder(architectures)
-    assert vectors.shape == (12, 16)
-    singles = torch.cat([encoder([architecture]) for architecture in architectures])
-    relabelled = encoder([shuffled(architecture, rng) for architecture in architectures])
-    torch.testing.assert_close(singles, vectors)
-    torch.testing.assert_close(relabelled, vectors)
-
-
-def test_direction_order_and_labels_are_told_apart(encoder: GraphEncoder) -> None:
-    def chain(*labels: str) -> Architecture:
-        ends = ("input", *labels, "output")
-        return Architecture(ends, [(i, i + 1) for i in range(len(ends) - 1)])
-
-    # The second fork is the first with all edges reversed.
-    fork = [
-        Architecture(["input", "conv", "pool", "pool", "output"], edges)
-        for edges in (
-            [(0, 1), (1, 2), (1, 3), (2, 4), (3, 4)],
-            [(0, 2), (0, 3), (2, 1), (3, 1), (1, 4)],
-        )
-    ]
-    vectors = encoder([chain("conv", "pool"), chain("pool", "conv"), chain("conv", "conv"), *fork])
-    distances = torch.cdist(vectors, vectors) + torch.eye(5)
-    assert distances.min() > 1e-3
-
-
-def test_operations_on_edges_count_like_operations_on_nodes(encoder: GraphEncoder) -> None:
-    on_edge = Architecture(["input", "output"], [(0, 1, "conv")])
-    on_node = Architecture(["input", "conv", "output"], [(0, 1), (1, 2)])
-    first, second = encoder([on_edge, on_node])
-    torch.testing.assert_close(first, second)
-
-
-def test_empty_architecture_and_empty_list(encoder: GraphEncoder) -> None:
-    empty = Architecture(["input", "output"], [])
-    assert torch.isfinite(encoder([empty])).all()
-    assert encoder([]).shape == (0, 8)
-
-
-def test_gradients_reach_every_parameter(encoder: GraphEncoder) -> None:
-    architectures = [
-        Architecture(["input", label, "output"], [(0, 1), (1, 2), (0, 2)]) for label in OPERATIONS
-    ]
-    (encoder(architectures) ** 2).sum().backward()
-    without = [
-        name
-        for name, parameter in encoder.named_parameters()
-        if parameter.grad is None or not parameter.grad.abs().sum() > 0
-    ]
-    assert without == []
-
-
-def test_unknown_label_is_refused(encoder: GraphEncoder) -> None:
-    with pytest.raises(ValueError, match="'dense' is not in the vocabulary"):
-        encoder([Architecture(["input", "dense", "output"], [(0, 1), (1, 2)])])
+@pytest.mark.parametrize("settings", [{"dim": 3, "hidden": 8, "layers": 1}, {"layers": 2}])
+@pytest.mark.parametrize("name", ENCODERS)
+def test_encoders_conform_whatever_their_size(name: str, settings: dict[str, int]) -> None:
+    check_encoder(lambda operations: make_encoder(name, operations, **settings))
 
 
 @pytest.mark.parametrize(
-    ("operations", "dim", "layers"),
-    [((), 8, 1), (("a", "a"), 8, 1), (("a",), 0, 1), (("a",), 8, 0)],
+    "space",
+    [CellSpace(4, ["a", "b"], on="edges"), ChainSpace(3, ["conv3x3"], ["maxpool2"], [8, 16])],
+    ids=["cell", "chain"],
 )
-def test_bad_arguments_are_refused(operations: tuple[str, ...], dim: int, layers: int) -> None:
-    with pytest.raises(ValueError, match="at least"):
-        GraphEncoder(operations, dim, layers)
+@pytest.mark.parametrize("name", ENCODERS)
+def test_encoders_conform_on_spaces(name: str, space: SearchSpace) -> None:
+    check_encoder(ENCODERS[name], [design.architecture for design in space.enumerate()[::9][:20]])
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_deep_networks_have_finite_vectors(name: str) -> None:
+    labels = ["input", *["conv1x1"] * 48, "output"]
+    deep = Architecture(labels, [(i, i + 1) for i in range(49)])
+    vectors = make_encoder(name, OPERATIONS)([deep, *example_architectures()])
+    assert torch.isfinite(vectors).all()
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_training_reduces_a_loss(name: str) -> None:
+    """The number of operations of a kind can be learned in a few steps."""
+    torch.manual_seed(0)
+    encoder = make_encoder(name, OPERATIONS, dim=1)
+    batch = encoder.batch(example_architectures())
+    hits = (batch.labels == encoder.vocabulary.index("conv1x1")).float()
+    target = torch.zeros(len(batch)).index_add(0, batch.graph, hits)
+    optimizer = torch.optim.Adam(encoder.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(60):
+        loss = (encoder(batch).squeeze(-1) - target).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.1 * target.var()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("name", ENCODERS)
+def test_cuda_and_cpu_agree_in_vectors_and_gradients(name: str) -> None:
+    encoder = make_encoder(name, OPERATIONS).double()
+    results = []
+    for device in ("cpu", "cuda"):
+        encoder.zero_grad()
+        encoder.to(device)
+        vectors = encoder(example_architectures())
+        assert vectors.device.type == device
+        vectors.square().sum().backward()
+        gradients = [p.grad.cpu() for p in encoder.parameters() if p.grad is not None]
+        results.append((vectors.detach().cpu(), gradients))
+    torch.testing.assert_close(results[1], results[0])
+
+
+@pytest.mark.parametrize(
+    ("operations", "settings", "message"),
+    [
+        ((), {}, "at least one"),
+        (("a", "a"), {}, "distinct"),
+        (("a",), {"dim": 0}, "dim must be at least 1; got 0"),
+        (("a",), {"hidden": 0}, "hidden must be at least 1; got 0"),
+        (("a",), {"layers": 0}, "layers must be at least 1; got 0"),
+    ],
+)
+@pytest.mark.parametrize("name", ENCODERS)
+def test_bad_arguments_are_refused(
+    name: str, operations: Sequence[str], settings: dict[str, int], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        ENCODERS[name](operations, **settings)
+
+
+# The suite notices ----------------------------------------------------------------------------
+
+
+class _Broken(GINEncoder):
+    """An encoder with a fault to be found."""
+
+    name = "broken"
+
+    def __init__(self, operations: Sequence[str], dim: int = 4, **settings: int) -> None:
+        super().__init__(operations, dim=dim, hidden=8, layers=3)
+        self.settings = {"operations": list(operations), "dim": dim}
+
+
+class StandardizesTheBatch(_Broken):
+    def propagate(self, starts: Tensor, batch: GraphBatch) -> Tensor:
+        return super().propagate(starts - starts.mean(0), batch)
+
+
+class AddsNoise(_Broken):
+    def propagate(self, starts: Tensor, batch: GraphBatch) -> Tensor:
+        return super().propagate(starts + 1e-3 * torch.randn_like(starts), batch)
+
+
+class IgnoresTheEdges(_Broken):
+    def propagate(self, starts: Tensor, batch: GraphBatch) -> Tensor:
+        return starts
+
+
+class IgnoresTheLabels(_Broken):
+    def states(self, batch: GraphBatch) -> Tensor:
+        return super().states(batch.with_labels(torch.zeros_like(batch.labels)))
+
+
+class CountsOnCanonicalOrder(_Broken):
+    def propagate(self, starts: Tensor, batch: GraphBatch) -> Tensor:
+        place = torch.arange(len(starts)) - batch.starts[batch.graph]
+        return super().propagate(starts * (1 + 0.1 * place[:, None]), batch)
+
+
+class SeesTheNodesAsTheyCome(_Broken):
+    def forward(self, architectures: Sequence[Architecture] | GraphBatch) -> Tensor:
+        vectors = super().forward(architectures)
+        if isinstance(architectures, GraphBatch) or not len(architectures):
+            return vectors
+        second = [float(len(a.nodes[1])) for a in architectures]
+        return vectors + torch.tensor(second)[:, None] * 1e-3
+
+
+class NeedsAnEdge(_Broken):
+    def propagate(self, starts: Tensor, batch: GraphBatch) -> Tensor:
+        return super().propagate(starts, batch) / min(batch.edges.shape[1], 1)
+
+
+class HasAnIdleParameter(_Broken):
+    def __init__(self, operations: Sequence[str], dim: int = 4) -> None:
+        super().__init__(operations, dim)
+        self.idle = nn.Parameter(torch.zeros(3))
+
+
+class CutsGradients(_Broken):
+    def propagate(self, starts: Tensor, batch: GraphBatch) -> Tensor:
+        return super().propagate(starts + starts.detach(), batch)
+
+
+class TakesUnknownLabels(_Broken):
+    def batch(self, architectures: Sequence[Architecture]) -> GraphBatch:
+        known = [
+            Architecture([v if v in self.vocabulary else "" for v in a.nodes], a.edges)
+            for a in architectures
+        ]
+        return super().batch(known)
+
+
+class ForgetsASetting(_Broken):
+    def __init__(self, operations: Sequence[str], dim: int = 4, scale: float = 0.5) -> None:
+        super().__init__(operations, dim)
+        self.scale = scale
+
+    def propagate(self, starts: Tensor, batch: GraphBatch) -> Tensor:
+        return super().propagate(starts, batch) + self.scale
+
+
+class DoubleOnly(_Broken):
+    def pool(self, states: Tensor, batch: GraphBatch) -> Tensor:
+        return super().pool(states, batch).double()
+
+
+def test_the_encoder_behind_the_broken_ones_conforms() -> None:
+    check_encoder(_Broken)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "message"),
+    [
+        (StandardizesTheBatch, "rest of the batch"),
+        (AddsNoise, "a second call"),
+        (IgnoresTheEdges, "different architectures"),
+        (IgnoresTheLabels, "different architectures"),
+        (CountsOnCanonicalOrder, "labels that are hidden"),
+        (SeesTheNodesAsTheyCome, "must serve as its architectures"),
+        (NeedsAnEdge, "must be finite"),
+        (HasAnIdleParameter, "must depend on the parameter idle"),
+        (CutsGradients, "gradient in labels.weight must agree"),
+        (TakesUnknownLabels, "unknown label must be refused by name"),
+        (lambda operations: ForgetsASetting(operations, scale=2.0), "settings and the parameters"),
+        (DoubleOnly, "in float32 gave vectors in torch.float64"),
+    ],
+)
+def test_the_suite_notices_a_broken_promise(encoder: EncoderMaker, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        check_encoder(encoder)
+
+
+def test_the_suite_needs_several_architectures() -> None:
+    with pytest.raises(AssertionError, match="at least four"):
+        check_encoder(GINEncoder, example_architectures()[:1] * 5)
+
+
+def test_the_suite_leaves_the_random_numbers_and_the_encoder_as_they_are() -> None:
+    made: list[Encoder] = []
+
+    def make(operations: Sequence[str]) -> Encoder:
+        made.append(GINEncoder(operations))
+        return made[-1]
+
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    check_encoder(make)
+    assert torch.rand(1) == expected
+    assert all(p.grad is None for p in made[0].parameters())
