@@ -10,6 +10,13 @@ from graphbo.kernels.columns import HammingKernel
 from graphbo.kernels.counts import Counts, hash_texts
 from graphbo.kernels.distances import DistanceKernel, DistanceMap
 from graphbo.kernels.edit_distance import EditDistanceKernel, EditDistanceMap
+from graphbo.kernels.embedding import (
+    Embedding,
+    EmbeddingKernel,
+    EmbeddingStore,
+    LinearEmbeddingKernel,
+    RowFeatures,
+)
 from graphbo.kernels.feature_maps import FeatureMap, WeisfeilerLehmanMap
 from graphbo.kernels.graphlets import GraphletKernel, GraphletMap
 from graphbo.kernels.naming import Feature, Occurrence
@@ -36,6 +43,9 @@ __all__ = [
     "DistanceMap",
     "EditDistanceKernel",
     "EditDistanceMap",
+    "Embedding",
+    "EmbeddingKernel",
+    "EmbeddingStore",
     "Feature",
     "FeatureMap",
     "FeatureStore",
@@ -44,6 +54,7 @@ __all__ = [
     "HammingKernel",
     "JointKernel",
     "LengthscaleKernel",
+    "LinearEmbeddingKernel",
     "LinearFeatureKernel",
     "ListDecoder",
     "Occurrence",
@@ -56,6 +67,7 @@ __all__ = [
     "RBFFeatureKernel",
     "RandomWalkKernel",
     "RandomWalkMap",
+    "RowFeatures",
     "ShortestPathKernel",
     "ShortestPathMap",
     "SpectrumKernel",

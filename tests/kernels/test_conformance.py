@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import gpytorch
 import pytest
 import torch
@@ -12,8 +14,11 @@ from graphbo.architecture import Architecture
 from graphbo.kernels import (
     Decoder,
     EditDistanceKernel,
+    EmbeddingKernel,
+    EmbeddingStore,
     FeatureStore,
     GraphletKernel,
+    LinearEmbeddingKernel,
     LinearFeatureKernel,
     ListDecoder,
     OneHotKernel,
@@ -40,6 +45,12 @@ from graphbo.spaces import CellSpace, ChainSpace, SearchSpace
 PATHS = path_vocabulary(example_architectures()[:6])
 OPERATIONS = operations_of(example_architectures())
 LANDMARKS = example_architectures()[::2]
+
+
+def sizes(architectures: Sequence[Architecture]) -> Tensor:
+    return torch.tensor([[0.7 * len(a), 1.3 * len(a.edges)] for a in architectures])
+
+
 KERNELS: dict[str, KernelMaker] = {
     "wl": WLKernel,
     "wl of depth 0": lambda decoder: WLKernel(decoder, depth=0),
@@ -70,6 +81,11 @@ KERNELS: dict[str, KernelMaker] = {
     "normalised optimal transport": lambda decoder: OptimalTransportKernel(
         decoder, LANDMARKS, structure=(0.1, 0.8), masses={"conv3x3": 3}, normalized=True
     ),
+    "embedding": lambda decoder: EmbeddingKernel(EmbeddingStore(decoder, sizes)),
+    "embedding, relevance determination": lambda decoder: EmbeddingKernel(
+        EmbeddingStore(decoder, sizes), 2
+    ),
+    "linear in an embedding": lambda decoder: LinearEmbeddingKernel(EmbeddingStore(decoder, sizes)),
     "sum": lambda decoder: ScaleKernel(WLKernel(decoder)) + WLRBFKernel(decoder),
     "product": lambda decoder: WLOptimalAssignmentKernel(decoder) * PathKernel(decoder, PATHS),
 }
