@@ -46,9 +46,14 @@ LAYERS: dict[str, set[str]] = {
         "graphbo.networks",
     },
     "graphbo.evaluators": {*_POINTS, "graphbo.networks", "graphbo.training"},
-    "graphbo.surrogates": {*_POINTS, "graphbo.kernels"},
+    "graphbo.surrogates": {*_POINTS, "graphbo.embeddings", "graphbo.kernels"},
     "graphbo.acquisition": {*_POINTS, *_MODELS},
-    "graphbo.optimizers": {*_POINTS, *_MODELS, "graphbo.acquisition"},
+    "graphbo.optimizers": {
+        *_POINTS,
+        *_MODELS,
+        "graphbo.acquisition",
+        "graphbo.embeddings",
+    },
     "graphbo.problems": {
         *_POINTS,
         "graphbo.datasets",
@@ -67,6 +72,15 @@ LAYERS: dict[str, set[str]] = {
         "graphbo.problems",
         "graphbo.training",
     },
+    "graphbo.pretraining": {
+        *_POINTS,
+        "graphbo.datasets",
+        "graphbo.embeddings",
+        "graphbo.evaluators",
+        "graphbo.problems",
+        "graphbo.tabulate",
+        "graphbo.training",
+    },
     "graphbo.storage": _POINTS,
     "graphbo.study": {*_LOOP, "graphbo.budget", "graphbo.storage"},
     "graphbo.report": {*_LOOP, *_MODELS, "graphbo.study"},
@@ -75,7 +89,13 @@ LAYERS: dict[str, set[str]] = {
     "graphbo.testing": {*_LOOP, *_MODELS, "graphbo.acquisition", "graphbo.study"},
 }
 # The front door re-exports from everywhere; the command line stands outside of all.
-_OUTERMOST = {"graphbo", "graphbo.cli", "graphbo.cli_table", "graphbo.__main__"}
+_OUTERMOST = {
+    "graphbo",
+    "graphbo.cli",
+    "graphbo.cli_pretrain",
+    "graphbo.cli_table",
+    "graphbo.__main__",
+}
 
 
 def sources() -> dict[str, Path]:
@@ -135,8 +155,13 @@ def test_the_wheel_holds_each_module_once_and_nothing_else(wheel: zipfile.ZipFil
         for name, path in sources().items()
     ]
     data = [f"graphbo/problems/data/{path.name}" for path in SHIPPED.glob("*.npz")]
+    checkpoints = [
+        f"graphbo/embeddings/data/{path.name}"
+        for kind in ("pt", "md")
+        for path in (ROOT / "embeddings" / "data").glob(f"*.{kind}")
+    ]
     others = ["graphbo/py.typed", "graphbo/training/native.c"]
-    assert sorted(files) == sorted([*expected, *data, *others])
+    assert sorted(files) == sorted([*expected, *data, *checkpoints, *others])
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from linear_operator.utils.warnings import NumericalWarning
 from torch import Tensor
 
 from graphbo.acquisition.pending import PendingLogEI
-from graphbo.surrogates.graph_gp import GraphGP
+from graphbo.surrogates.model import SurrogateModel
 
 ACQUISITIONS = ("logei", "qlogei", "qlognei")
 _SAMPLES = 128
@@ -27,7 +27,7 @@ _MAX_COVARIANCES = 4_000_000
 
 
 def score(
-    models: Sequence[GraphGP], X: Tensor, kind: str = "logei", pending: Tensor | None = None
+    models: Sequence[SurrogateModel], X: Tensor, kind: str = "logei", pending: Tensor | None = None
 ) -> Tensor:
     """Return the logarithm of the expected improvement at each point, averaged over models.
 
@@ -68,14 +68,14 @@ def score(
     return result
 
 
-def _analytic(model: GraphGP, pending: Tensor | None = None) -> AcquisitionFunction:
+def _analytic(model: SurrogateModel, pending: Tensor | None = None) -> AcquisitionFunction:
     best = model.train_targets.min()
     if pending is None or not len(pending):
         return LogExpectedImprovement(model, best_f=best, maximize=False)
     return PendingLogEI(model, best, pending)
 
 
-def _monte_carlo(model: GraphGP, kind: str, pending: Tensor | None) -> AcquisitionFunction:
+def _monte_carlo(model: SurrogateModel, kind: str, pending: Tensor | None) -> AcquisitionFunction:
     # The seed is fixed: what is asked must be a function of the history.
     sampler = SobolQMCNormalSampler(torch.Size([_SAMPLES]), seed=0)
     objective = GenericMCObjective(_negative)

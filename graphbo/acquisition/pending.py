@@ -10,7 +10,7 @@ from botorch.utils.sampling import draw_sobol_normal_samples
 from linear_operator.utils.cholesky import psd_safe_cholesky
 from torch import Tensor
 
-from graphbo.surrogates.graph_gp import GraphGP
+from graphbo.surrogates.model import SurrogateModel
 
 
 class PendingLogEI(AcquisitionFunction):
@@ -34,7 +34,7 @@ class PendingLogEI(AcquisitionFunction):
     """
 
     def __init__(
-        self, model: GraphGP, best_f: Tensor, pending: Tensor, *, samples: int = 64
+        self, model: SurrogateModel, best_f: Tensor, pending: Tensor, *, samples: int = 64
     ) -> None:
         super().__init__(model)
         self.gp = model

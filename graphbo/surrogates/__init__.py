@@ -1,6 +1,19 @@
 """BoTorch models over architectures."""
 
-from graphbo.surrogates.defaults import KernelFactory, default_kernels
+from graphbo.surrogates.bayesian_linear import BayesianLinear
+from graphbo.surrogates.deep_ensemble import DeepEnsemble, EnsembleModel
+from graphbo.surrogates.deep_kernel import DeepKernel
+from graphbo.surrogates.defaults import (
+    KernelFactory,
+    default_kernels,
+    embedding,
+    path_profile,
+    product_of,
+    spectrum,
+    sum_of,
+    weisfeiler_lehman,
+)
+from graphbo.surrogates.embedded import Frozen, PathEncoding, frozen, name_of
 from graphbo.surrogates.explanation import (
     Explanation,
     FeatureEffect,
@@ -9,22 +22,41 @@ from graphbo.surrogates.explanation import (
 )
 from graphbo.surrogates.fitting import fit, log_likelihood, log_posterior
 from graphbo.surrogates.graph_gp import GraphGP
+from graphbo.surrogates.model import ModelFactory, SurrogateModel
+from graphbo.surrogates.prior import RowPredictor
 from graphbo.surrogates.selection import MostLikely
 from graphbo.surrogates.surrogate import GraphSurrogate
 from graphbo.surrogates.transforms import NormalScores
 
 __all__ = [
+    "BayesianLinear",
+    "DeepEnsemble",
+    "DeepKernel",
+    "EnsembleModel",
     "Explanation",
     "FeatureEffect",
+    "Frozen",
     "GraphGP",
     "GraphSurrogate",
     "KernelFactory",
+    "ModelFactory",
     "MostLikely",
     "NormalScores",
+    "PathEncoding",
+    "RowPredictor",
+    "SurrogateModel",
     "default_kernels",
+    "embedding",
     "explain",
     "feature_effects",
     "fit",
+    "frozen",
     "log_likelihood",
     "log_posterior",
+    "name_of",
+    "path_profile",
+    "product_of",
+    "spectrum",
+    "sum_of",
+    "weisfeiler_lehman",
 ]

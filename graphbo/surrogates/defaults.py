@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
+from functools import reduce
 
 from gpytorch.kernels import Kernel
 
 from graphbo.architecture import Architecture
 from graphbo.kernels import (
     Decoder,
+    Embedding,
+    EmbeddingKernel,
+    EmbeddingStore,
     FeatureMap,
     FeatureStore,
     JointKernel,
@@ -20,6 +25,7 @@ from graphbo.kernels import (
     WeisfeilerLehmanMap,
 )
 from graphbo.spaces.base import Row, SearchSpace
+from graphbo.surrogates.embedded import embedding_store, name_of
 
 _MOST_DECODED = 200_000
 
@@ -39,7 +45,7 @@ def default_kernels(space: SearchSpace) -> list[KernelFactory]:
     Args:
         space: The search space; only its declared properties matter.
     """
-    decoder = _SharedDecoder(space.decode)
+    decoder = SharedDecoder(space.decode)
     kernels = [weisfeiler_lehman(space, decoder=decoder), spectrum(space, decoder=decoder)]
     if space.operations:
         kernels.append(path_profile(space, decoder=decoder))
@@ -69,7 +75,35 @@ def path_profile(
     return _PathProfile(store, cardinalities)
 
 
-class _SharedDecoder:
+def embedding(
+    space: SearchSpace, embedding: Embedding, ard: bool = False, *, decoder: Decoder | None = None
+) -> KernelFactory:
+    """Return a squared exponential on the vectors that an embedding gives architectures.
+
+    Args:
+        space: The search space.
+        embedding: From architectures to vectors; picklable. A module is frozen as it is.
+        ard: Whether each coordinate has a length-scale of its own.
+        decoder: From a row to its architecture; by default that of the space.
+    """
+    return _Embedding(embedding_store(decoder or SharedDecoder(space.decode), embedding), ard)
+
+
+def product_of(*factories: KernelFactory) -> KernelFactory:
+    """Return the product of the kernels that some factories make.
+
+    Example:
+        >>> kernel = product_of(weisfeiler_lehman(space), embedding(space, encoder))
+    """
+    return _Combined(factories, operator.mul, "product_of")
+
+
+def sum_of(*factories: KernelFactory) -> KernelFactory:
+    """Return the sum, in equal parts, of the kernels that some factories make."""
+    return _Combined(factories, operator.add, "sum_of")
+
+
+class SharedDecoder:
     """Decodes each row once for all kernels, which then share what an architecture remembers."""
 
     def __init__(self, decode: Decoder) -> None:
@@ -77,14 +111,15 @@ class _SharedDecoder:
         self._known: dict[Row, Architecture] = {}
 
     def __call__(self, row: Row) -> Architecture:
+        """Return the architecture of a row."""
         if row not in self._known:
             if len(self._known) >= _MOST_DECODED:
                 self._known.clear()
             self._known[row] = self.decode(row)
         return self._known[row]
 
-    def __reduce__(self) -> tuple[type[_SharedDecoder], tuple[Decoder]]:
-        return _SharedDecoder, (self.decode,)
+    def __reduce__(self) -> tuple[type[SharedDecoder], tuple[Decoder]]:
+        return SharedDecoder, (self.decode,)
 
 
 # Classes, where functions would do but for pickling.
@@ -106,3 +141,27 @@ class _PathProfile:
         if not self.cardinalities:
             return profile
         return JointKernel([OneHotKernel(self.cardinalities), profile])
+
+
+class _Embedding:
+    def __init__(self, store: EmbeddingStore, ard: bool) -> None:
+        self.store, self.ard = store, ard
+        self.name = f"embedding({name_of(store.embedding)}{', ard' if ard else ''})"
+
+    def __call__(self, train: Sequence[Architecture]) -> Kernel:
+        dim = self.store.embedding(train[:1]).shape[-1] if self.ard else 1
+        return EmbeddingKernel(self.store, dim)
+
+
+class _Combined:
+    def __init__(
+        self,
+        factories: Sequence[KernelFactory],
+        combine: Callable[[Kernel, Kernel], Kernel],
+        name: str,
+    ) -> None:
+        self.factories, self.combine = tuple(factories), combine
+        self.name = f"{name}({', '.join(map(name_of, factories))})"
+
+    def __call__(self, train: Sequence[Architecture]) -> Kernel:
+        return reduce(self.combine, [factory(train) for factory in self.factories])

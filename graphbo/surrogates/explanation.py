@@ -235,7 +235,10 @@ def _groups(training: Sequence[Found]) -> list[tuple[Feature, ...]]:
 
 
 def _models(model: ExactGP | GraphSurrogate) -> list[ExactGP]:
-    models = list(model.models) if isinstance(model, GraphSurrogate) else [model]
+    given = list(model.models) if isinstance(model, GraphSurrogate) else [model]
+    models = [m for m in given if isinstance(m, ExactGP)]
+    if len(models) < len(given):
+        raise ValueError("only Gaussian processes have features to explain; a model is none")
     if not models:
         raise ValueError("the surrogate has not been fitted yet; call its `fit` first")
     if any(m.train_inputs is None or m.train_inputs[0].dim() != 2 for m in models):

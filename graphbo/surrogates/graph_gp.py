@@ -22,6 +22,8 @@ from linear_operator.utils.cholesky import psd_safe_cholesky
 from torch import Tensor
 
 from graphbo.surrogates.low_rank import LowRankPosterior, inducing_observations
+from graphbo.surrogates.model import SurrogateModel
+from graphbo.surrogates.prior import PriorKernel, PriorMean, RowPredictor
 from graphbo.surrogates.reduction import Reduction
 
 _NOISE, _LOWEST_NOISE = 0.02, 1e-4
@@ -30,13 +32,13 @@ _KEPT = 20_000_000
 _LARGEST_EXACT, _INDUCING = 2500, 2000
 
 
-class GraphGP(SingleTaskGP):
+class GraphGP(SingleTaskGP, SurrogateModel):  # type: ignore[misc]
     """A Gaussian process with a structured kernel, for standardised targets.
 
-    The prior mean is zero. Length-scales start at the typical distance between the training rows,
-    and have a log-normal prior with its mode there, unless the kernel brings its own; the output
-    scale and the noise have log-normal priors with modes at 1 and 0.02. So a maximum a posteriori
-    fit is safe from ten points on.
+    The prior mean is zero, unless a prior is given. Length-scales start at the typical distance
+    between the training rows, and have a log-normal prior with its mode there, unless the kernel
+    brings its own; the output scale and the noise have log-normal priors with modes at 1 and 0.02.
+    So a maximum a posteriori fit is safe from ten points on.
 
     `moments` gives marginal means and variances over large pools without the joint covariance, and
     `posterior` uses the same computation for batches of points (`b x q x d`), so that BoTorch's
@@ -50,9 +52,13 @@ class GraphGP(SingleTaskGP):
         train_X: `n x d` rows, float64.
         train_Y: `n x 1` targets, about standardised.
         kernel: The covariance, without an output scale.
+        prior: A prediction of the targets, up to an unknown factor and an unknown offset, which are
+            integrated over; see `graphbo.surrogates.prior`. Then the prior mean is half of it.
     """
 
-    def __init__(self, train_X: Tensor, train_Y: Tensor, kernel: Kernel) -> None:
+    def __init__(
+        self, train_X: Tensor, train_Y: Tensor, kernel: Kernel, prior: RowPredictor | None = None
+    ) -> None:
         _prepare(kernel, train_X)
         scaled = ScaleKernel(
             kernel,
@@ -65,17 +71,18 @@ class GraphGP(SingleTaskGP):
         likelihood = GaussianLikelihood(
             noise_prior=_log_normal(torch.tensor(_NOISE), 1.0), noise_constraint=noise
         )
+        scaled.to(train_X)
         # Rows are integers, which BoTorch would ask to scale to the unit cube.
         with botorch.settings.validate_input_scaling(False):
             super().__init__(
                 train_X,
                 train_Y,
                 likelihood=likelihood,
-                covar_module=scaled.to(train_X),
-                mean_module=ZeroMean(),
+                covar_module=scaled if prior is None else scaled + PriorKernel(prior),
+                mean_module=ZeroMean() if prior is None else PriorMean(prior),
                 outcome_transform=None,
             )
-        self.covar_module.outputscale = torch.tensor(1.0)
+        scaled.outputscale = torch.tensor(1.0)
         self.to(train_X)
         self._together = len(train_X)
         self._reduction: Reduction | None = None
@@ -121,12 +128,17 @@ class GraphGP(SingleTaskGP):
         train = self.train_inputs[0]
         if len(train) > _LARGEST_EXACT:
             low_rank = self._low_rank()
-            moments = (*low_rank.moments(X), low_rank.moments(Z)[0])
-            return *moments, low_rank.covariance(Z, Z), low_rank.covariance(X, Z)
+            mean, variance = low_rank.moments(X)
+            means = (self.mean_module(X) + mean, self.mean_module(Z) + low_rank.moments(Z)[0])
+            covariances = low_rank.covariance(Z, Z), low_rank.covariance(X, Z)
+            return means[0], variance, means[1], *covariances
         root, weights = self._factor()
         cross = [self.covar_module(train, points).to_dense() for points in (X, Z)]
         reduced = [torch.linalg.solve_triangular(root, part, upper=False) for part in cross]
-        mean, mean_z = ((part.mT @ weights).squeeze(-1) for part in cross)
+        mean, mean_z = (
+            self.mean_module(points) + (part.mT @ weights).squeeze(-1)
+            for points, part in zip((X, Z), cross, strict=True)
+        )
         variance = self.covar_module(X, diag=True) - reduced[0].square().sum(0)
         covariance = self.covar_module(Z).to_dense() - reduced[1].mT @ reduced[1]
         between = self.covar_module(X, Z).to_dense() - reduced[0].mT @ reduced[1]
@@ -137,7 +149,12 @@ class GraphGP(SingleTaskGP):
         train = self.train_inputs[0]
         noise = self.likelihood.noise * torch.eye(len(train)).to(train)
         root = psd_safe_cholesky(self.covar_module(train).to_dense() + noise)
-        return root, torch.cholesky_solve(self.train_targets.unsqueeze(-1), root)
+        return root, torch.cholesky_solve(self._residuals().unsqueeze(-1), root)
+
+    def _residuals(self) -> Tensor:
+        """Return what the prior mean leaves of the targets, `n`."""
+        residuals: Tensor = self.train_targets - self.mean_module(self.train_inputs[0])
+        return residuals
 
     def posterior(  # type: ignore[override]
         self, X: Tensor, *args: Any, **kwargs: Any
@@ -159,9 +176,11 @@ class GraphGP(SingleTaskGP):
         train = self.train_inputs[0]
         if X.shape[-2] == 1 and len(train) > _LARGEST_EXACT:
             mean, variance = self._low_rank().moments(X.squeeze(-2))
+            mean = self.mean_module(X.squeeze(-2)) + mean
             return mean.unsqueeze(-1), variance.clamp_min(1e-10).reshape(-1, 1, 1)
         if X.shape[-2] == 1 and 0 < len(train) * len(X) <= _KEPT:
             mean, variance = self._kept_moments(X.squeeze(-2))
+            mean = self.mean_module(X.squeeze(-2)) + mean
             return mean.unsqueeze(-1), variance.clamp_min(1e-10).reshape(-1, 1, 1)
         root, weights = self._factor()
         means, covariances = [], []
@@ -171,7 +190,7 @@ class GraphGP(SingleTaskGP):
             b, q, d = part.shape
             cross = self.covar_module(train, part.reshape(b * q, d)).to_dense()
             reduced = torch.linalg.solve_triangular(root, cross, upper=False)
-            means.append((cross.mT @ weights).reshape(b, q))
+            means.append(self.mean_module(part) + (cross.mT @ weights).reshape(b, q))
             if q == 1:
                 prior = self.covar_module(part.reshape(b, d), diag=True).reshape(b, 1, 1)
                 explained = reduced.square().sum(0).reshape(b, 1, 1)
@@ -188,17 +207,23 @@ class GraphGP(SingleTaskGP):
         train, targets = self.train_inputs[0], self.train_targets
         among = targets[: max(self._together, _INDUCING)]
         inducing = inducing_observations(among, _INDUCING)
-        return LowRankPosterior(self.covar_module, self.likelihood.noise, train, targets, inducing)
+        residuals = self._residuals()
+        return LowRankPosterior(
+            self.covar_module, self.likelihood.noise, train, residuals, inducing
+        )
 
     def _kept_moments(self, X: Tensor) -> tuple[Tensor, Tensor]:
-        """Return marginal means and variances, going on from what is known of the same points."""
+        """Return marginal means, above the prior ones, and variances.
+
+        It goes on from what is known of the same points.
+        """
         train, noise = self.train_inputs[0], self.likelihood.noise
         known = self._reduction
         if known is None or not known.serves(self.covar_module, noise, X, train):
             known = Reduction(self.covar_module, noise, X, self._together)
         known.extend(self.covar_module, train)
         self._reduction = known
-        return known.mean(self.train_targets), known.variance
+        return known.mean(self._residuals()), known.variance
 
 
 def _prepare(kernel: Kernel, train_X: Tensor) -> None:

@@ -12,10 +12,13 @@ from gpytorch.kernels import Kernel
 from torch import Tensor
 
 from graphbo.architecture import Architecture
+from graphbo.kernels import Embedding
 from graphbo.spaces.base import Design, Row, SearchSpace
-from graphbo.surrogates.defaults import KernelFactory, default_kernels
-from graphbo.surrogates.graph_gp import GraphGP
-from graphbo.surrogates.selection import MostLikely, fitted
+from graphbo.surrogates.defaults import KernelFactory, SharedDecoder, default_kernels
+from graphbo.surrogates.embedded import frozen
+from graphbo.surrogates.model import ModelFactory, SurrogateModel
+from graphbo.surrogates.prior import RowPredictor
+from graphbo.surrogates.selection import fitted
 from graphbo.surrogates.transforms import NormalScores, Values
 
 _MOST_FITTED = 300
@@ -25,31 +28,41 @@ class GraphSurrogate:
     """Predicts the objective of designs from a few observed ones.
 
     One Gaussian process for each kernel, each fitted by marginal likelihood to the normal scores of
-    the observed values; acquisition functions average over the processes.
+    the observed values; acquisition functions average over the processes. Other models may take
+    the place of a process; `SurrogateModel` says what they must be able to do.
 
     Args:
         space: The search space.
-        kernels: GPyTorch kernels on the space's rows, factories that make them, or `MostLikely` of
-            several; by default what `default_kernels` chooses.
+        kernels: GPyTorch kernels on the space's rows, factories that make them, or makers of
+            models (`ModelFactory`) such as `MostLikely` of several kernels, `DeepKernel`,
+            `BayesianLinear` or `DeepEnsemble`; by default what `default_kernels` chooses.
+        prior: A prediction made in advance, which every model builds on: a picklable function from
+            ``n`` architectures to ``n`` values, lower is better, about standard normal over the
+            space; see `graphbo.surrogates.prior`. Hyperparameters are then fitted from two
+            observations on.
 
     Attributes:
-        models: The fitted processes, empty before `fit`.
+        models: The fitted models, empty before `fit`.
         transform: The transform of the observed values.
     """
 
-    models: list[GraphGP]
+    models: list[SurrogateModel]
     transform: NormalScores
 
     def __init__(
         self,
         space: SearchSpace,
-        kernels: Sequence[Kernel | KernelFactory | MostLikely] | None = None,
+        kernels: Sequence[Kernel | KernelFactory | ModelFactory] | None = None,
+        prior: Embedding | None = None,
     ) -> None:
         self.space = space
         given = default_kernels(space) if kernels is None else kernels
         self._factories = [_factory(kernel) for kernel in given]
         self._rows: dict[Architecture, Row] = {}
         self._last: tuple[Sequence[Design], Tensor] = (), torch.empty(0)
+        self._prior = (
+            None if prior is None else RowPredictor(SharedDecoder(space.decode), frozen(prior))
+        )
         self.models = []
 
     def rows(self, designs: Sequence[Design]) -> Tensor:
@@ -94,7 +107,7 @@ class GraphSurrogate:
         self.models = []
         for factory in self._factories:
             architectures = [designs[i].architecture for i in evenly]
-            model = fitted(factory, rows[evenly], _column(early), architectures)
+            model = fitted(factory, rows[evenly], _column(early), architectures, self._prior)
             model.observe(rows[:n], targets[:n], together=True)
             model.observe(rows, targets)
             self.models.append(model)
@@ -107,6 +120,23 @@ class GraphSurrogate:
         for model in self.models:
             model.observe(rows, targets)
         return self
+
+    def prior_scores(self, designs: Sequence[Design]) -> Values:
+        """Return what the prior predicts, without any observation.
+
+        Args:
+            designs: ``n`` designs.
+
+        Returns:
+            ``n`` values; lower is better.
+
+        Raises:
+            ValueError: If there is no prior.
+        """
+        if self._prior is None:
+            raise ValueError("the surrogate has no prior; give it one as `prior`")
+        scores: Values = self._prior(self.rows(designs)).numpy()
+        return scores
 
     def predict(self, designs: Sequence[Design]) -> tuple[Values, Values]:
         """Predict normal scores, averaged over the models as a mixture.
@@ -127,10 +157,10 @@ class GraphSurrogate:
         return mean.numpy(), deviation
 
 
-def _factory(kernel: Kernel | KernelFactory | MostLikely) -> KernelFactory | MostLikely:
-    if not isinstance(kernel, Kernel):
-        return kernel
-    return partial(_copied, kernel)
+def _factory(kernel: Kernel | KernelFactory | ModelFactory) -> KernelFactory | ModelFactory:
+    if isinstance(kernel, Kernel):
+        return partial(_copied, kernel)
+    return kernel
 
 
 def _copied(kernel: Kernel, train: Sequence[Architecture]) -> Kernel:
