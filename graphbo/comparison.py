@@ -16,6 +16,7 @@ from typing import Any
 from graphbo.budget import Budget
 from graphbo.errors import InputError, MissingExtraError
 from graphbo.optimizers import make_optimizer
+from graphbo.optimizers.registry import file_name
 from graphbo.problems.base import Problem
 from graphbo.report.progress import progress_bar
 from graphbo.report.regret import anytime_figure
@@ -49,7 +50,8 @@ def compare(
 
     Args:
         problem: The name of a problem, or a picklable one of your own.
-        optimizers: Names of optimisers; the first is compared with each other one, in pairs.
+        optimizers: Names of optimisers, with settings or without (see `make_optimizer`); the first
+            is compared with each other one, in pairs.
         trials: The budget of each run in trials.
         seeds: The number of runs of each optimiser.
         output: The folder.
@@ -75,14 +77,15 @@ def compare(
         raise InputError("a comparison needs at least one optimiser")
     known = _load(problem, data)
     for name in names:
-        make_optimizer(name, known.space, seed=0)
+        make_optimizer(name, known.space).check_problem(known.name, known.fidelity)
     folder = Path(output)
     try:
         (folder / "runs").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"the output folder {folder} cannot be made: {error}") from error
+    suffix = f"-batch{batch}" if batch > 1 else ""
     paths = {
-        (name, seed): folder / "runs" / f"{name}{f'-batch{batch}' * (batch > 1)}-{seed:03d}.sqlite"
+        (name, seed): folder / "runs" / f"{file_name(name)}{suffix}-{seed:03d}.sqlite"
         for seed in range(seeds)
         for name in names
     }

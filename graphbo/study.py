@@ -108,7 +108,8 @@ class Study:
         executor: Where to evaluate. The evaluator must be picklable if it has processes.
 
     Raises:
-        InputError: If an argument cannot be used, or the file holds another study.
+        InputError: If an argument cannot be used, the optimiser must not be used on the problem,
+            or the file holds another study.
 
     Example:
         >>> study = Study(space, evaluator, "graph-bo", storage="study.sqlite")
@@ -145,6 +146,8 @@ class Study:
             chosen = optimizer
         if chosen.told or chosen.pending:
             raise InputError("a study needs an optimiser that has not been asked or told anything")
+        if problem is not None:
+            chosen.check_problem(problem, fidelity or {})
         self.space = space
         self.evaluator = evaluator
         self.optimizer: Optimizer = chosen

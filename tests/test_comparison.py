@@ -16,6 +16,7 @@ from graphbo.architecture import Architecture
 from graphbo.comparison import compare
 from graphbo.errors import InputError
 from graphbo.evaluators.base import FunctionEvaluator
+from graphbo.optimizers.registry import file_name
 from graphbo.problems.base import Problem
 from graphbo.spaces import CellSpace
 from graphbo.study import Study
@@ -97,6 +98,19 @@ def test_a_longer_comparison_goes_on_from_what_is_stored(tmp_path: Path) -> None
     assert found[:4] == [trial.design.architecture for trial in first]
 
 
+def test_optimizers_with_settings_have_files_and_entries_of_their_own(tmp_path: Path) -> None:
+    names = ["regularized-evolution:population=3,sample=2", "regularized-evolution"]
+    for name in names:
+        study = Study.of(PROBLEM, name, storage=tmp_path / "runs" / f"{file_name(name)}-000.sqlite")
+        study.run(trials=3)
+        study.close()
+    times = modification_times(tmp_path)
+    summary = run(tmp_path, optimizers=names, trials=3, seeds=1)
+    assert list(summary["optimizers"]) == names
+    assert modification_times(tmp_path) == times
+    assert len(times) == 2
+
+
 def modification_times(folder: Path) -> list[int]:
     return [path.stat().st_mtime_ns for path in sorted((folder / "runs").iterdir())]
 
@@ -122,6 +136,7 @@ sys.path.insert(0, {folder!r})
 from slow_objective import objective
 from graphbo.comparison import compare
 from graphbo.evaluators.base import FunctionEvaluator
+from graphbo.optimizers.registry import file_name
 from graphbo.problems.base import Problem
 from graphbo.spaces import CellSpace
 

@@ -10,6 +10,7 @@ from graphbo.optimizers.registry import OPTIMIZERS, make_optimizer
 
 __all__ = [
     "OPTIMIZERS",
+    "EmbeddingBO",
     "GraphBO",
     "LocalSearch",
     "Optimizer",
@@ -20,6 +21,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "EmbeddingBO": "embedding_bo",
     "GraphBO": "graph_bo",
     "LocalSearch": "local_search",
     "RandomRanking": "graph_bo",

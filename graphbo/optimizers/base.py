@@ -10,7 +10,7 @@ import numpy as np
 
 from graphbo.architecture import Architecture
 from graphbo.spaces.base import Design, SearchSpace
-from graphbo.trial import Trial
+from graphbo.trial import Fidelity, Trial
 
 
 class Optimizer(ABC):
@@ -101,6 +101,17 @@ class Optimizer(ABC):
             self._seen.add(trial.design.architecture)
             self._told.add(trial.design.architecture)
             self.told.append(trial)
+
+    def check_problem(self, problem: str, fidelity: Fidelity) -> None:  # noqa: B027 (allows all)
+        """Refuse a problem that the optimiser must not be used on; a study asks once.
+
+        Args:
+            problem: The name of the problem.
+            fidelity: How thoroughly its designs are evaluated.
+
+        Raises:
+            InputError: If it must not be used.
+        """
 
     def replay(self, log: Iterable[Sequence[Design] | Trial]) -> None:
         """Take over a log in place of asking and telling.

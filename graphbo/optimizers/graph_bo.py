@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     import torch
     from gpytorch.kernels import Kernel
 
-    from graphbo.surrogates import GraphSurrogate, KernelFactory, MostLikely
+    from graphbo.kernels import Embedding
+    from graphbo.surrogates import GraphSurrogate, KernelFactory, ModelFactory
 
 _PARENTS = 20
 
@@ -30,7 +32,12 @@ class PoolSearch(Optimizer):
         space: The search space.
         seed: The seed of all randomness.
         initial: How many random designs come first.
+
+    Attributes:
+        fewest: The number of results from which on candidates are scored.
     """
+
+    fewest = 2
 
     def __init__(
         self, space: SearchSpace, *, seed: int = 0, initial: int = 5, **settings: object
@@ -43,11 +50,11 @@ class PoolSearch(Optimizer):
 
     def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
         proposed = len(self.completed) + len(self.pending)
-        first = self._sample_unseen(min(n, max(self.initial - proposed, 0)), rng, origin="initial")
+        first = self._without_model(min(n, max(self.initial - proposed, 0)), rng, (), "initial")
         if len(first) == n:
             return first
-        if len(self.completed) < 2:
-            return first + self._sample_unseen(n - len(first), rng, first)
+        if len(self.completed) < self.fewest:
+            return first + self._without_model(n - len(first), rng, first, "random")
         self._prepare(rng)
         chosen = list(first)
         exclude = self._seen | {design.architecture for design in chosen}
@@ -65,6 +72,12 @@ class PoolSearch(Optimizer):
         if len(chosen) < n and not self.space.enumerable:  # the pool ends before the space
             chosen += self._sample_unseen(n - len(chosen), rng, chosen)
         return chosen
+
+    def _without_model(
+        self, n: int, rng: np.random.Generator, taken: Sequence[Design], origin: str
+    ) -> list[Design]:
+        """Return up to n unseen designs while there are too few results to score candidates."""
+        return self._sample_unseen(n, rng, taken, origin)
 
     def _positions(
         self, pool: Sequence[Design], architectures: Iterable[Architecture]
@@ -114,10 +127,10 @@ class RandomRanking(PoolSearch):
 class GraphBO(PoolSearch):
     """Gaussian processes with structured kernels, and expected improvement.
 
-    After some random designs, each proposal has the largest expected improvement under a
-    `GraphSurrogate` among all unseen architectures of a space that can be enumerated, or in an
-    evolving pool of a larger one. A batch is filled greedily: each design of it, and each one still
-    being evaluated, counts as pending for the next.
+    After some random designs, or with a prior the one that it ranks first, each proposal has the
+    largest expected improvement under a `GraphSurrogate` among all unseen architectures of a space
+    that can be enumerated, or in an evolving pool of a larger one. A batch is filled greedily: each
+    design of it, and each one still being evaluated, counts as pending for the next.
 
     Hyperparameters are fitted anew at every proposal up to 20 observations, then each time the
     observations have grown by a tenth.
@@ -125,8 +138,13 @@ class GraphBO(PoolSearch):
     Args:
         space: The search space.
         seed: The seed of all randomness.
-        initial: How many random designs come first.
-        kernels: The kernels of the surrogate; see `GraphSurrogate`. A study records their names.
+        initial: How many designs come before the surrogate chooses: by default 5 random ones, or
+            the one that the prior ranks first, of the pool.
+        kernels: The kernels of the surrogate, or makers of its models; see `GraphSurrogate`. A
+            study records their names.
+        prior: A prediction made in advance, from architectures to values; see `GraphSurrogate`.
+            A study records its name, its attribute ``name`` if it has one: so give different
+            predictors different names.
         acquisition: One of ``graphbo.acquisition.ACQUISITIONS``.
     """
 
@@ -137,22 +155,47 @@ class GraphBO(PoolSearch):
         space: SearchSpace,
         *,
         seed: int = 0,
-        initial: int = 5,
-        kernels: Sequence[Kernel | KernelFactory | MostLikely] | None = None,
+        initial: int | None = None,
+        kernels: Sequence[Kernel | KernelFactory | ModelFactory] | None = None,
+        prior: Embedding | None = None,
         acquisition: str = "logei",
     ) -> None:
-        names = (
-            None if kernels is None else [getattr(k, "__name__", type(k).__name__) for k in kernels]
-        )
-        super().__init__(space, seed=seed, initial=initial, kernels=names, acquisition=acquisition)
         from graphbo.acquisition.expected_improvement import ACQUISITIONS
-        from graphbo.surrogates import GraphSurrogate
+        from graphbo.surrogates import GraphSurrogate, frozen, name_of
 
+        if initial is None:
+            initial = 5 if prior is None else 1
+        names = None if kernels is None else [name_of(kernel) for kernel in kernels]
+        # Only if there is one: studies of before there were any go on.
+        extra = {} if prior is None else {"prior": name_of(frozen(prior))}
+        super().__init__(
+            space, seed=seed, initial=initial, kernels=names, acquisition=acquisition, **extra
+        )
         if acquisition not in ACQUISITIONS:
             raise InputError(f"the acquisition is one of {ACQUISITIONS}; got {acquisition!r}")
         self.acquisition = acquisition
-        self.surrogate: GraphSurrogate = GraphSurrogate(space, kernels)
+        self.surrogate: GraphSurrogate = GraphSurrogate(space, kernels, prior)
         self._fitted_on = 0
+        self._ranks_alone = prior is not None
+        if self._ranks_alone:
+            self.fewest = 1
+
+    def _without_model(
+        self, n: int, rng: np.random.Generator, taken: Sequence[Design], origin: str
+    ) -> list[Design]:
+        """Return unseen designs, those that the prior ranks first if there is one."""
+        if not self._ranks_alone or n == 0:
+            return super()._without_model(n, rng, taken, origin)
+        exclude = self._seen | {design.architecture for design in taken}
+        pool = candidates(
+            self.space, [], exclude, rng, lambda pool: -self.surrogate.prior_scores(pool)
+        )
+        order = np.argsort(self.surrogate.prior_scores(pool), kind="stable")
+        best = (pool[int(i)] for i in order if pool[int(i)].architecture not in exclude)
+        chosen = [design.described("prior") for design in islice(best, n)]
+        if len(chosen) < n and not self.space.enumerable:  # the pool ends before the space
+            chosen += self._sample_unseen(n - len(chosen), rng, [*taken, *chosen], origin)
+        return chosen
 
     def _prepare(self, rng: np.random.Generator) -> None:
         completed = self.completed

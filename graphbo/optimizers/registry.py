@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib
 import inspect
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from graphbo.errors import InputError
@@ -13,6 +16,7 @@ from graphbo.spaces.base import SearchSpace
 
 OPTIMIZERS = {
     "graph-bo": "Gaussian processes with graph kernels, and expected improvement",
+    "embedding-bo": "the same on the embedding of a pretrained encoder",
     "random": "random search",
     "regularized-evolution": "aging evolution by mutation",
     "local-search": "hill climbing with restarts",
@@ -22,25 +26,33 @@ OPTIMIZERS = {
 
 _CLASSES = {
     "graph-bo": "graph_bo:GraphBO",
+    "embedding-bo": "embedding_bo:EmbeddingBO",
     "random": "random_search:RandomSearch",
     "regularized-evolution": "evolution:RegularizedEvolution",
     "local-search": "local_search:LocalSearch",
     "random-ranking": "graph_bo:RandomRanking",
 }
+_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+_TRUTH = {"true": True, "false": False}
+_LONGEST = 60
 
 
 def make_optimizer(name: str, space: SearchSpace, *, seed: int = 0, **settings: Any) -> Optimizer:
     """Return a new optimiser.
 
     Args:
-        name: One of `OPTIMIZERS`.
+        name: One of `OPTIMIZERS`, or one with settings, such as
+            ``"regularized-evolution:population=50,sample=5"``. Numbers and ``true`` or ``false``
+            are read as what the setting takes, ``none`` as None where it may be that.
         space: The search space.
         seed: The seed of all randomness.
         settings: Further arguments of the optimiser.
 
     Raises:
-        InputError: If there is no such optimiser, or it has no such setting.
+        InputError: If there is no such optimiser, it has no such setting, or a value is not of the
+            right kind.
     """
+    name, colon, text = name.partition(":")
     if name not in _CLASSES:
         near = difflib.get_close_matches(name, OPTIMIZERS, n=2) or list(OPTIMIZERS)
         raise InputError(f"there is no optimiser {name!r}; did you mean {' or '.join(near)}?")
@@ -48,12 +60,87 @@ def make_optimizer(name: str, space: SearchSpace, *, seed: int = 0, **settings: 
     kind: type[Optimizer] = getattr(
         importlib.import_module(f"graphbo.optimizers.{module}"), attribute
     )
-    known = [
-        parameter.name
+    parameters = {
+        parameter.name: parameter
         for parameter in inspect.signature(kind).parameters.values()
         if parameter.kind is not parameter.VAR_KEYWORD and parameter.name not in ("space", "seed")
-    ]
-    unknown = [setting for setting in settings if setting not in known]
-    if unknown:
-        raise InputError(f"{name} has no setting {unknown[0]!r}; it has {known or 'none'}")
+    }
+    written = _pairs(name, text) if colon else {}
+    for setting in (*written, *settings):
+        if setting not in parameters:
+            raise InputError(f"{name} has no setting {setting!r}; it has {[*parameters] or 'none'}")
+        if setting in written and setting in settings:
+            raise InputError(f"{name} is given the setting {setting!r} twice")
+    for setting, value in written.items():
+        settings[setting] = _value(f"{setting} of {name}", value, parameters[setting].annotation)
     return kind(space, seed=seed, **settings)
+
+
+def split_names(text: str) -> list[str]:
+    """Return the names in a list with commas between, which may have settings with commas, too.
+
+    Example:
+        >>> split_names("regularized-evolution:population=50,sample=5,random")
+        ['regularized-evolution:population=50,sample=5', 'random']
+    """
+    names: list[str] = []
+    for part in filter(None, map(str.strip, text.split(","))):
+        setting, equals, _ = part.partition("=")
+        if equals and ":" not in setting and names and ":" in names[-1]:
+            names[-1] += f",{part}"
+        else:
+            names.append(part)
+    return names
+
+
+def file_name(name: str) -> str:
+    """Return what files of an optimiser are called: its name, made safe if it has settings."""
+    if re.fullmatch(r"[\w-]+", name):
+        return name
+    digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
+    # What comes last tells more of a long path than what comes first.
+    kind, _, settings = name.partition(":")
+    short = re.sub(r"[^\w.=-]+", "-", settings)[-_LONGEST:].strip("-.")
+    return f"{re.sub(r'[^0-9A-Za-z-]+', '-', kind)}-{short}-{digest}"
+
+
+def _pairs(name: str, text: str) -> dict[str, str]:
+    """Return the settings in ``"a=1,b=2"``."""
+    found: dict[str, str] = {}
+    for part in text.split(","):
+        setting, equals, value = (each.strip() for each in part.partition("="))
+        if not (setting and equals and value):
+            raise InputError(
+                f"the settings of {name} are written like {name}:setting=value,other=value; "
+                f"got {part.strip()!r}"
+            )
+        if setting in found:
+            raise InputError(f"{name} is given the setting {setting!r} twice")
+        found[setting] = value
+    return found
+
+
+def _value(what: str, text: str, annotation: object) -> Any:
+    """Return a text as a value of what a parameter is annotated with."""
+    kinds = [each.strip() for each in str(annotation).split("|")]
+    if "None" in kinds and text.lower() == "none":
+        return None
+    readers: Mapping[str, Any] = {"int": int, "float": float, "bool": _truth}
+    wanted = [kind for kind in kinds if kind in readers]
+    for kind in wanted:
+        try:
+            return readers[kind](text)
+        except ValueError:
+            continue
+    if "str" in kinds:
+        return text
+    if wanted:
+        kinds = [_KINDS[kind] for kind in wanted]
+        raise InputError(f"{what} must be {' or '.join(kinds)}; got {text!r}")
+    raise InputError(f"{what} can be given in Python only")
+
+
+def _truth(text: str) -> bool:
+    if text.lower() not in _TRUTH:
+        raise ValueError(text)
+    return _TRUTH[text.lower()]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,19 +27,33 @@ from graphbo.trial import Trial
 # Such that each leaves its initial phase within the few trials of the suite.
 SETTINGS: dict[str, dict[str, Any]] = {
     "graph-bo": {"initial": 3},
+    # With a prior, nothing is left to chance in a space that can be enumerated.
+    "embedding-bo": {"initial": 3, "surrogate": "embedding", "prior": False},
     "random": {},
     "regularized-evolution": {"population": 4, "sample": 2},
     "local-search": {},
     "random-ranking": {"initial": 3},
 }
+MODELLED = ("graph-bo", "embedding-bo")
 CELLS = CellSpace(3, ["a", "b", "c"], on="edges")
+Checkpoints = Callable[[SearchSpace], Path]
+
+
+def maker(name: str, checkpoint: Checkpoints, **settings: Any) -> Callable[..., Optimizer]:
+    """Return what makes an optimiser on any space, from a checkpoint if it needs one."""
+
+    def make(space: SearchSpace, *, seed: int = 0) -> Optimizer:
+        given = {"checkpoint": checkpoint(space)} if name == "embedding-bo" else {}
+        return make_optimizer(name, space, seed=seed, **SETTINGS[name] | settings | given)
+
+    return make
 
 
 def test_every_optimizer_is_checked() -> None:
     assert set(SETTINGS) == set(OPTIMIZERS)
 
 
-@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name != "graph-bo"])
+@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name not in MODELLED])
 def test_optimizers_conform(name: str) -> None:
     check_optimizer(partial(make_optimizer, name, **SETTINGS[name]))
 
@@ -56,23 +71,44 @@ def test_graph_bo_conforms_with_every_acquisition(acquisition: str) -> None:
     check_optimizer(make, [CellSpace(3, ["a", "b"], on="edges")], rounds=5)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("space", example_spaces(), ids=lambda space: repr(space)[:40])
+def test_embedding_bo_conforms(space: SearchSpace, tiny_checkpoint: Checkpoints) -> None:
+    check_optimizer(maker("embedding-bo", tiny_checkpoint), [space], rounds=6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("surrogate", ["kernels", "deep-kernel", "linear", "ensemble", "paths"])
+def test_embedding_bo_conforms_with_every_surrogate(
+    surrogate: str, tiny_checkpoint: Checkpoints
+) -> None:
+    make = maker("embedding-bo", tiny_checkpoint, surrogate=surrogate)
+    check_optimizer(make, [CellSpace(3, ["a", "b"], on="edges")], rounds=4)
+
+
+@pytest.mark.parametrize("surrogate", ["embedding", "ensemble"])
+def test_embedding_bo_conforms_with_a_prior(surrogate: str, tiny_checkpoint: Checkpoints) -> None:
+    make = maker("embedding-bo", tiny_checkpoint, surrogate=surrogate, prior=True, initial=None)
+    check_optimizer(make, [CellSpace(3, ["a", "b"], on="edges")], rounds=4)
+
+
 NASBENCH201 = NASBench201Space()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_optimizers_conform_on_nasbench101(name: str) -> None:
-    check_optimizer(partial(make_optimizer, name, **SETTINGS[name]), [NASBench101Space()], rounds=4)
+def test_optimizers_conform_on_nasbench101(name: str, tiny_checkpoint: Checkpoints) -> None:
+    check_optimizer(maker(name, tiny_checkpoint), [NASBench101Space()], rounds=4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name != "random-ranking"])
-def test_optimizers_conform_on_long_chains(name: str) -> None:
-    check_optimizer(partial(make_optimizer, name, **SETTINGS[name]), [ChainSpace(12)], rounds=4)
+def test_optimizers_conform_on_long_chains(name: str, tiny_checkpoint: Checkpoints) -> None:
+    check_optimizer(maker(name, tiny_checkpoint), [ChainSpace(12)], rounds=4)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name != "graph-bo"])
+@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name not in MODELLED])
 def test_optimizers_conform_on_nasbench201(name: str) -> None:
     check_optimizer(partial(make_optimizer, name, **SETTINGS[name]), [NASBENCH201], rounds=4)
 

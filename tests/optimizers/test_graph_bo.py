@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -196,6 +197,99 @@ def test_a_kernel_of_the_users_own_takes_one_argument() -> None:
     values = run(optimizer, 12)
     assert min(values[5:]) < min(values[:5])
     assert optimizer.settings["kernels"] == ["WLKernel"]
+
+
+def fewer_b(architectures: Sequence[Architecture]) -> torch.Tensor:
+    """A prediction in advance, in which many designs tie."""
+    labels = [[label for *_, label in a.edges] for a in architectures]
+    return torch.tensor([x.count("b") - x.count("a") - 1.0 for x in labels])
+
+
+def test_with_a_prior_the_first_design_is_the_one_that_it_ranks_first() -> None:
+    optimizer = GraphBO(SPACE, prior=fewer_b)
+    assert optimizer.settings["initial"] == 1
+    (first,) = optimizer.ask()
+    assert first.origin == "prior"
+    scores = fewer_b([design.architecture for design in SPACE.enumerate()])
+    assert fewer_b([first.architecture]) == scores.min()
+    optimizer.tell(Trial(first, value=planted(first.architecture)))
+    assert optimizer.ask()[0].origin == "graph-bo", "one observation is enough"
+
+
+def test_with_a_prior_what_comes_before_the_first_result_follows_it_too() -> None:
+    optimizer = GraphBO(SPACE, prior=fewer_b)
+    first = optimizer.ask(4)
+    scores = fewer_b([design.architecture for design in first])
+    everything = fewer_b([design.architecture for design in SPACE.enumerate()])
+    assert scores.equal(everything.sort().values[:4])
+    assert len(set(first)) == 4
+    more = optimizer.ask(2)
+    optimizer.tell([Trial(design, error="failed") for design in first])
+    more += optimizer.ask(2)
+    assert {design.origin for design in more} == {"prior"}
+    assert not set(more) & set(first)
+    assert len(set(more)) == 4
+
+
+def test_a_prior_ranks_the_pool_of_a_space_that_cannot_be_enumerated() -> None:
+    def short(architectures: Sequence[Architecture]) -> torch.Tensor:
+        return torch.tensor([len(a) / 4 - 3.0 for a in architectures])
+
+    space = ChainSpace(12)
+    optimizer = GraphBO(space, prior=short, seed=3)
+    first = optimizer.ask(3)
+    drawn = short([design.architecture for design in sample(100, space)])
+    assert short([design.architecture for design in first]).max() <= drawn.min()
+    assert GraphBO(space, prior=short, seed=3).ask(3) == first
+
+
+def test_a_good_prior_finds_the_optimum_sooner() -> None:
+    def good(architectures: Sequence[Architecture]) -> torch.Tensor:
+        noise = [int(a.key[:2], 16) / 128 - 1 for a in architectures]
+        values = [planted(a) for a in architectures]
+        return torch.tensor(values) / 2 - 9 + torch.tensor(noise)
+
+    informed = run(GraphBO(SPACE, kernels=[WLKernel(SPACE.decode)], prior=good), 40)
+    alone = run(GraphBO(SPACE, kernels=[WLKernel(SPACE.decode)]), 40)
+    assert informed[-1] == OPTIMUM
+    assert len(informed) < len(alone)
+
+
+def test_more_than_one_design_may_follow_the_prior() -> None:
+    optimizer = GraphBO(SPACE, prior=fewer_b, initial=3)
+    for _ in range(3):
+        (design,) = optimizer.ask()
+        assert design.origin == "prior"
+        tell_all(optimizer, [design])
+    assert optimizer.ask()[0].origin == "graph-bo"
+
+
+class Named:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, architectures: Sequence[Architecture]) -> torch.Tensor:
+        return fewer_b(architectures)
+
+
+def test_settings_tell_priors_and_embeddings_apart() -> None:
+    from graphbo.surrogates import BayesianLinear, embedding
+
+    settings = [
+        GraphBO(SPACE, **given).settings
+        for given in (
+            {},
+            {"prior": fewer_b},
+            {"prior": Named("first")},
+            {"prior": Named("second")},
+            {"kernels": [embedding(SPACE, Named("first")), BayesianLinear(SPACE, fewer_b)]},
+        )
+    ]
+    assert "prior" not in settings[0], "studies of before there were priors go on"
+    assert [each.get("prior") for each in settings[1:4]] == ["fewer_b", "first", "second"]
+    assert settings[4]["kernels"] == ["embedding(first)", "BayesianLinear(fewer_b)"]
+    texts = [json.dumps(each, sort_keys=True) for each in settings]
+    assert len(set(texts)) == len(texts)
 
 
 def test_all_values_equal_and_values_of_any_size_are_fine() -> None:

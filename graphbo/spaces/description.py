@@ -1,0 +1,51 @@
+"""What tells one search space from another."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from graphbo.spaces.base import SearchSpace
+from graphbo.spaces.pool import PoolSpace
+
+
+def described(space: SearchSpace) -> dict[str, Any]:
+    """Return what tells a space from others, as JSON values.
+
+    A pool that is a part of another space counts as that space.
+
+    Args:
+        space: The space.
+
+    Returns:
+        Its name and operations, how it is made if its type says so, and a ``digest`` of all its
+        decisions, or of its members if it is a pool.
+    """
+    space = whole(space)
+    content: Sequence[object] = [
+        [decision.name, decision.choices, _sorted(decision.conditions), decision.ordered]
+        for decision in space.decisions
+    ]
+    if isinstance(space, PoolSpace):
+        content = sorted(architecture.key for architecture in space.architectures)
+    text = json.dumps([space.name, content, sorted(space.operations)])
+    made = {"made": repr(space)} if type(space).__repr__ is not object.__repr__ else {}
+    return {
+        "name": space.name,
+        **made,
+        "operations": list(space.operations),
+        "digest": hashlib.blake2b(text.encode(), digest_size=8).hexdigest(),
+    }
+
+
+def whole(space: SearchSpace) -> SearchSpace:
+    """Return the space that a pool is a part of, and other spaces as they are."""
+    if isinstance(space, PoolSpace) and space.parent is not None:
+        return whole(space.parent)
+    return space
+
+
+def _sorted(conditions: Mapping[str, Sequence[str]]) -> Sequence[object]:
+    return sorted((parent, list(values)) for parent, values in conditions.items())
