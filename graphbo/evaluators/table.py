@@ -117,6 +117,29 @@ class TableEvaluator(Evaluator):
             raise InputError(f"the table has the objectives {list(self.objectives)}; not {name!r}")
         return self._values[name][:, self._schedule(fidelity or {})].copy()
 
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """The names of the facts."""
+        return tuple(self._facts)
+
+    def fact(self, name: str, architecture: Architecture) -> float:
+        """Return a fact of a network, NaN if it was not measured.
+
+        Args:
+            name: One of `facts`.
+            architecture: The network; results are not looked at.
+
+        Raises:
+            InputError: If the table has no such fact.
+            LookupError: If the network is not in the table.
+        """
+        if name not in self._facts:
+            raise InputError(f"the table has the facts {list(self._facts)}; not {name!r}")
+        entry = self._entry(Design(architecture, ()))
+        values = self._facts[name][self._groups[entry] if self._groups else [entry]]
+        known = values[np.isfinite(values)]
+        return float(known.mean()) if len(known) else float("nan")
+
     def evaluate_one(self, job: Job) -> Evaluation:
         """Look a design up.
 

@@ -44,8 +44,8 @@ def nasbench201(dataset: str, path: Path, *, entries: str = "mean") -> Problem:
 
     Of the arrays only ``<dataset>_valid_acc_<epochs>`` and the architectures (``ops`` with
     ``op_names``, or ``arch_str``) must be there; ``<dataset>_test_acc_<epochs>``,
-    ``<dataset>_train_time_<epochs>_s``, ``<dataset>_params_M`` and ``<dataset>_flops_M`` are used
-    if they are. Accuracies are in percent.
+    ``<dataset>_train_time_<epochs>_s``, ``<dataset>_params_M``, ``<dataset>_flops_M``, and
+    ``latency_ms`` with its ``latency_devices``, are used if they are. Accuracies are in percent.
 
     Args:
         dataset: Its name in the file, or with dashes for underscores.
@@ -79,6 +79,7 @@ def nasbench201(dataset: str, path: Path, *, entries: str = "mean") -> Problem:
         for fact, name in (("parameters", "params_M"), ("flops", "flops_M"))
         if f"{key}_{name}" in file
     }
+    facts |= _latencies(file, n)
     evaluator = TableEvaluator(
         architectures,
         objectives,
@@ -103,6 +104,15 @@ def recorded_times(
     missing = np.full(n, np.nan)
     columns = [file.array(name, (n,)) if name in file else missing for name in names]
     return np.stack(columns, axis=1).astype(float)
+
+
+def _latencies(file: NpzFile, n: int) -> dict[str, NDArray[np.float64]]:
+    """Return the milliseconds of a forward pass on each device, as ``latency_ms_<device>``."""
+    if "latency_ms" not in file or "latency_devices" not in file:
+        return {}
+    devices = [str(device) for device in file.array("latency_devices", (None,), "U")]
+    values = file.array("latency_ms", (n, len(devices))).astype(float)
+    return {f"latency_ms_{device}": values[:, i] for i, device in enumerate(devices)}
 
 
 def _datasets(file: NpzFile) -> dict[str, list[int]]:

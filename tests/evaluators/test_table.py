@@ -108,6 +108,21 @@ def test_costs_of_shorter_schedules_are_in_proportion_unless_recorded() -> None:
     assert table().evaluate_one(job(A)).cost == 0
 
 
+@pytest.mark.parametrize("entries", ["mean", "raw", "seed"])
+def test_facts_are_looked_up_without_results(entries: str) -> None:
+    evaluator = table(
+        entries=entries, facts={"parameters": [8, 9, 8, 7], "latency": [1, NAN, 3, 4]}
+    )
+    assert evaluator.facts == ("parameters", "latency")
+    assert evaluator.fact("parameters", A) == 8
+    assert evaluator.fact("latency", A) == (1 if entries == "raw" else 2)
+    assert np.isnan(evaluator.fact("latency", B))
+    with pytest.raises(InputError, match=r"has the facts \['parameters', 'latency'\]; not 'size'"):
+        evaluator.fact("size", A)
+    with pytest.raises(LookupError, match="not in the table"):
+        evaluator.fact("latency", Architecture(["input", "x", "output"], [(0, 1), (1, 2)]))
+
+
 def test_facts_are_averaged_and_missing_ones_left_out() -> None:
     evaluator = table(facts={"parameters": [8, 9, 8, 7], "latency": [1, NAN, 3, 4]})
     assert evaluator.evaluate_one(job(A)).facts == {"parameters": 8, "latency": 2, "epochs": 100}

@@ -33,6 +33,8 @@ def arrays_201(rows: np.ndarray = ROWS, ops: np.ndarray = OPS) -> dict[str, np.n
         "foo_16_test_acc_200": 55.0 + convolutions,
         "foo_16_train_time_200_s": np.full(len(rows), 80.0),
         "foo_16_params_M": np.full(len(rows), 0.5),
+        "latency_devices": np.array(["phone", "gpu_1"]),
+        "latency_ms": np.tile([20.0, 3.0], (len(rows), 1)),
         "bar_valid_acc_7": np.arange(len(rows)) * 100 / len(rows),
     }
 
@@ -87,7 +89,8 @@ def test_a_whole_table_searches_the_space_of_the_benchmark(folder: Path) -> None
     assert len(entries) > 1
     assert evaluation.objectives["validation_error"] == pytest.approx(100 - truth, abs=1e-4)
     assert evaluation.cost == 80
-    assert evaluation.facts == {"parameters": 500_000, "epochs": 200}
+    latencies = {"latency_ms_phone": 20, "latency_ms_gpu_1": 3}
+    assert evaluation.facts == {"parameters": 500_000, **latencies, "epochs": 200}
 
 
 def test_shorter_schedules_are_fidelities(folder: Path) -> None:
@@ -103,7 +106,8 @@ def test_a_dataset_may_have_validation_accuracies_alone(folder: Path) -> None:
     evaluation = problem.evaluator.evaluate_one(Job(problem.space.design((1,) * 6)))
     assert set(evaluation.objectives) == {"validation_error"}
     assert evaluation.cost == 0
-    assert evaluation.facts == {"epochs": 7}
+    assert "parameters" not in evaluation.facts
+    assert evaluation.facts["epochs"] == 7
 
 
 def test_optimum_and_best_permille_are_those_of_the_networks(folder: Path) -> None:
