@@ -1,4 +1,4 @@
-"""The command line: ``graphbo search``, ``graphbo compare``, ``graphbo list``."""
+"""The command line: ``graphbo search``, ``compare``, ``pretrain``, ``table``, ``list``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphbo.cli_pretrain import StoppedError, pretrain
 from graphbo.cli_table import app as table_app
 from graphbo.errors import InputError, MissingExtraError
 
@@ -28,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(table_app)
+app.command()(pretrain)
 _INTERRUPTED = 130
 
 Data = Annotated[
@@ -53,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (InputError, MissingExtraError) as error:
         print(f"graphbo: {error}", file=sys.stderr)
         sys.exit(2)
+    except StoppedError as stop:
+        print(f"graphbo: stopped; {stop}", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
     except (KeyboardInterrupt, SystemExit) as end:
         # Typer turns Ctrl-C into this exit code.
         if isinstance(end, SystemExit) and end.code != _INTERRUPTED:
@@ -81,7 +86,9 @@ def _options(
 @app.command()
 def search(
     problem: Annotated[str, typer.Argument(help="A problem; see: graphbo list.")],
-    optimizer: Annotated[str, typer.Option(help="See: graphbo list.")] = "graph-bo",
+    optimizer: Annotated[
+        str, typer.Option(help="See: graphbo list; with settings: NAME:setting=value,other=value.")
+    ] = "graph-bo",
     trials: Annotated[
         int | None, typer.Option(help="Budget in trials; by default that of the problem.")
     ] = None,
@@ -102,6 +109,7 @@ def search(
     The same command goes on with a search that was stopped.
     """
     from graphbo.budget import Budget
+    from graphbo.optimizers.registry import file_name
     from graphbo.problems.registry import get_problem
     from graphbo.report.progress import search_progress
     from graphbo.study import Study
@@ -110,7 +118,7 @@ def search(
     if trials is None and budget_seconds is None and budget_epochs is None:
         trials = task.trials
     Budget(trials, budget_seconds, budget_epochs)
-    output = output or Path("runs", f"{task.name}-{optimizer}-{seed}")
+    output = output or Path("runs", f"{task.name}-{file_name(optimizer)}-{seed}")
     if checkpoints and task.evaluator.checkpoints is None:
         task.evaluator.checkpoints = output / "checkpoints"
     study = Study.of(task, optimizer, seed=seed, batch=batch, storage=output / "study.sqlite")
@@ -168,7 +176,11 @@ def _write_pictures(problem: Problem, result: Result, folder: Path) -> None:
 def compare(
     problem: Annotated[str, typer.Argument(help="A problem; see: graphbo list.")],
     optimizers: Annotated[
-        str, typer.Option(help="Names with commas between; the first is compared with the others.")
+        str,
+        typer.Option(
+            help="Names with commas between, with settings or without; the first is compared with "
+            "the others."
+        ),
     ] = "graph-bo,random",
     trials: Annotated[
         int | None, typer.Option(help="Budget of each run; by default that of the problem.")
@@ -182,8 +194,8 @@ def compare(
     output: Output = None,
 ) -> None:
     """Compare optimisers over several seeds: a table, an anytime plot and a summary."""
-    names = [name.strip() for name in optimizers.split(",") if name.strip()]
     from graphbo.comparison import compare as run
+    from graphbo.optimizers.registry import split_names
     from graphbo.problems.registry import get_problem
 
     task = get_problem(problem, data)
@@ -192,7 +204,7 @@ def compare(
     output = output or Path("runs", f"compare-{task.name}")
     summary = run(
         problem,
-        names,
+        split_names(optimizers),
         trials=trials,
         seeds=seeds,
         output=output,

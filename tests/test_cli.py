@@ -73,7 +73,7 @@ def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "LOADED []" in done.stdout
-    for command in ("search", "compare", "list"):
+    for command in ("search", "compare", "pretrain", "list"):
         assert command in done.stdout
 
 
@@ -182,16 +182,16 @@ def test_usage_errors_exit_with_2(toy: str, capsys: pytest.CaptureFixture[str]) 
 def test_compare_prints_a_table_and_writes_its_files(
     toy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = tmp_path / "out"
+    folder, evolution = tmp_path / "out", "regularized-evolution:population=3,sample=2"
     run(
-        *("compare", toy, "--optimizers", "local-search, random", "--trials", 6, "--seeds", 2),
-        *("--output", folder),
+        *("compare", toy, "--optimizers", f"local-search, {evolution}", "--trials", 6),
+        *("--seeds", 2, "--output", folder),
     )
     shown = capsys.readouterr().out
     assert "toy: 6 trials, 2 seeds" in shown
     assert "Regret of local-search minus that of the others" in shown
     summary = json.loads((folder / "summary.json").read_text())
-    assert list(summary["optimizers"]) == ["local-search", "random"]
+    assert list(summary["optimizers"]) == ["local-search", evolution]
 
 
 @pytest.mark.parametrize(
@@ -219,5 +219,12 @@ def test_compare_refuses_bad_settings_in_one_line(
 def test_list_names_problems_and_optimisers(capsys: pytest.CaptureFixture[str]) -> None:
     run("list")
     shown = capsys.readouterr().out
-    for name in ("digits", "graph-bo", "random", "regularized-evolution", "local-search"):
+    for name in (
+        "digits",
+        "graph-bo",
+        "embedding-bo",
+        "random",
+        "regularized-evolution",
+        "local-search",
+    ):
         assert name in shown

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -202,8 +202,8 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
 # Leakage -----------------------------------------------------------------------------------------
 
 
-def on_labels(path: Path, problem: str, fidelity: Mapping[str, float]) -> Path:
-    table = {"problem": problem, "fidelity": fidelity, "labels": 200}
+def on_table(path: Path, **column: object) -> Path:
+    table = {"labels": 200, **column}
     card: dict[str, Any] = {"space": described(SPACE), "data": {"tables": [table]}}
     made = Pretrained(GINEncoder(SPACE.operations, dim=4), ["omen"], [1.0], card)
     save(made.eval(), path)
@@ -211,7 +211,7 @@ def on_labels(path: Path, problem: str, fidelity: Mapping[str, float]) -> Path:
 
 
 def test_an_encoder_that_has_seen_the_very_labels_is_refused(tmp_path: Path) -> None:
-    seen = on_labels(tmp_path / "seen.pt", "toy", {})
+    seen = on_table(tmp_path / "seen.pt", problem="toy", objective="error", fidelity={})
     with pytest.raises(InputError, match="pretrained on 200 labels of toy itself"):
         Study.of(PROBLEM, f"embedding-bo:checkpoint={seen}")
     with pytest.raises(InputError, match="pretrained on 200 labels of toy itself"):
@@ -223,7 +223,11 @@ def test_an_encoder_that_has_seen_the_very_labels_is_refused(tmp_path: Path) -> 
             output=tmp_path / "out",
         )
     assert not (tmp_path / "out").exists()
-    # Labels of shorter trainings, or of other problems, are fair.
-    for problem, fidelity in (("toy", {"epochs": 3}), ("other", {})):
-        fair = on_labels(tmp_path / "fair.pt", problem, fidelity)
+    # Labels of shorter trainings, or of other problems, are fair, and so are facts.
+    for column in (
+        {"problem": "toy", "objective": "error", "fidelity": {"epochs": 3}},
+        {"problem": "other", "objective": "error", "fidelity": {}},
+        {"problem": "toy", "fact": "parameters"},
+    ):
+        fair = on_table(tmp_path / "fair.pt", **column)
         Study.of(PROBLEM, f"embedding-bo:checkpoint={fair}").close()
