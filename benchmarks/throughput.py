@@ -3,7 +3,8 @@
 Random cells of NAS-Bench-201, all different, are trained for real in every way:
 
 - one at a time: `train`, with each number of ``--threads``;
-- a population of K, for K from 1 doubling to ``--largest`` or as far as the memory goes;
+- a population of K, for K from 1 doubling to ``--largest`` or as far as the memory goes, run by
+  torch as one program, and on a CPU with a C compiler one after the other in compiled code;
 - one process per core (on CUDA per GPU, or ``--processes``), each with one thread that trains one
   network at a time: what one would do without a population;
 - one process per core, each with one thread that trains a population.
@@ -23,6 +24,7 @@ of the GPU, too.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import os
@@ -45,6 +47,7 @@ from graphbo.datasets import ImageData, get_dataset
 from graphbo.networks import NASBench201Network
 from graphbo.networks.flops import flops
 from graphbo.spaces import Design, NASBench201Space
+from graphbo.training.native import available
 from graphbo.training.population import Member, PopulationTrainer
 from graphbo.training.recipe import Recipe
 from graphbo.training.trainer import choose_device, train
@@ -77,7 +80,13 @@ class Setting:
                 precision=self.precision,
             )
 
-    def together(self, members: Sequence[Member], size: int) -> bool:
+    @property
+    def backends(self) -> list[str]:
+        """The ways of running a population here."""
+        on_cpu = torch.device(self.device).type == "cpu" and self.precision != "bfloat16"
+        return ["torch", "native"] if on_cpu and available() else ["torch"]
+
+    def together(self, members: Sequence[Member], size: int, backend: str) -> bool:
         """Train networks as populations of a size; return whether it fitted into the memory."""
         trainer = PopulationTrainer(
             self.recipe,
@@ -86,6 +95,7 @@ class Setting:
             size=size,
             device=self.device,
             precision=self.precision,
+            backend=backend,
         )
         for _, training in trainer.train(members):
             if isinstance(training, Exception):
@@ -209,12 +219,14 @@ def _ways(
     for threads in arguments.threads:
         named = {"way": ALONE, "size": 1, "processes": 1, "threads": threads}
         ways.append((named, one_by_one, min(n, arguments.alone)))
-        for size in sizes:
+        for backend, size in itertools.product(setting.backends, sizes):
 
-            def population(members: Sequence[Member], size: int = size) -> bool:
-                return setting.together(members, size)
+            def population(
+                members: Sequence[Member], size: int = size, backend: str = backend
+            ) -> bool:
+                return setting.together(members, size, backend)
 
-            ways.append((named | {"way": "population", "size": size}, population, n))
+            ways.append((named | {"way": f"population, {backend}", "size": size}, population, n))
     if processes < 2:
         return ways
     pool = stack.enter_context(
@@ -246,7 +258,7 @@ def _start(setting: Setting) -> None:
 def _work(members: Sequence[Member], population: bool) -> bool:
     (setting,) = _SETTING
     if population:
-        return setting.together(members, len(members))
+        return setting.together(members, len(members), setting.backends[-1])
     setting.alone(members)
     return True
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from graphbo.training.native import available
+
 COMMAND = Path(__file__).parents[2] / "benchmarks" / "throughput.py"
 
 
@@ -24,12 +26,11 @@ def test_it_measures_every_way_of_training(tmp_path: Path) -> None:
     where = ["--device", "cpu", "--processes", "2", "--output", str(output)]
     done = run(*small.split(), *where)
     assert done.returncode == 0, done.stderr
+    backends = ["torch", "native"] if available() else ["torch"]
     rows = json.loads(output.read_text())["rows"]
     assert [(row["way"], row["processes"], row["size"]) for row in rows] == [
         ("one at a time", 1, 1),
-        ("population", 1, 1),
-        ("population", 1, 2),
-        ("population", 1, 4),
+        *((f"population, {backend}", 1, size) for backend in backends for size in (1, 2, 4)),
         ("processes", 2, 1),
         ("processes with a population", 2, 2),
     ]
