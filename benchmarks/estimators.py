@@ -12,10 +12,11 @@ cells, divided by those of training alone, in one run on one machine with one th
 - proxies: minus the score, from untrained networks.
 
 With ``--table``, training alone is looked up in a file that ``graphbo table`` wrote; data, network
-and recipe must then be those of the table. The seconds of the table are scaled by those of
-``--calibrate`` trainings here.
+and recipe are those that it records. The seconds of the table are scaled by ``--calibrate``
+trainings here.
 
-    python benchmarks/estimators.py --dataset shapes --cells 100 \
+    python benchmarks/estimators.py --dataset shapes --cells 100
+    python benchmarks/estimators.py --table graphbo/problems/data/digits-table.npz \
         --output benchmarks/results/0.1.0/estimators.json
 """
 
@@ -46,6 +47,7 @@ from graphbo.evaluators.training import TrainingEvaluator
 from graphbo.networks import NASBench201Network
 from graphbo.problems.curves import CurveTable
 from graphbo.spaces import Design, NASBench201Space
+from graphbo.tabulate.check import recorded_protocol
 from graphbo.training.proxies import PROXIES
 from graphbo.training.recipe import Recipe
 from graphbo.trial import Evaluation, Job
@@ -150,7 +152,8 @@ def correlation(
 
 def table(result: dict[str, Any]) -> str:
     """Return the Markdown table of a result."""
-    head = f"{result['cells']} cells, {result['dataset']}, {result['epochs']} epochs"
+    task = result["table"] or result["dataset"]
+    head = f"{result['cells']} cells, {task}, {result['epochs']} epochs"
     lines = [
         f"| {head} | Spearman | Kendall | Kendall, better half | relative cost |",
         "| --- | ---: | ---: | ---: | ---: |",
@@ -182,8 +185,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     found = parser.parse_args(arguments)
     if found.cells < 4:
         parser.error("--cells must be at least 4")
-    if found.supernet_epochs is None:
-        found.supernet_epochs = 20 * found.epochs
     return found
 
 
@@ -191,29 +192,34 @@ def main() -> None:
     """Measure, print and write."""
     arguments = parse()
     torch.set_num_threads(1)
-    arguments.data = DATASETS[arguments.dataset]().subset(arguments.train, arguments.validation)
-    data = arguments.data
+    alone: Evaluator | None = None
+    skeleton = {"channels": arguments.channels, "cells": arguments.depth}
+    if arguments.table is None:
+        data = DATASETS[arguments.dataset]().subset(arguments.train, arguments.validation)
+        recipe = Recipe(epochs=arguments.epochs, batch_size=arguments.batch_size)
+    else:
+        looked_up = CurveTable.read(arguments.table)
+        protocol = recorded_protocol(looked_up)
+        alone = looked_up.problem(entries="seed").evaluator
+        data, recipe, skeleton = protocol.data(), protocol.recipe, dict(protocol.skeleton)
+        arguments.dataset, arguments.table = data.name, looked_up.name
+    arguments.data, arguments.epochs, arguments.batch_size = data, recipe.epochs, recipe.batch_size
+    if arguments.supernet_epochs is None:
+        arguments.supernet_epochs = 20 * recipe.epochs
     build = partial(
-        NASBench201Network,
-        channels=arguments.channels,
-        cells=arguments.depth,
-        classes=data.classes,
-        in_channels=data.in_channels,
+        NASBench201Network, classes=data.classes, in_channels=data.in_channels, **skeleton
     )
-    recipe = Recipe(epochs=arguments.epochs, batch_size=arguments.batch_size)
     training = TrainingEvaluator(build, data.train, data.validation, recipe=recipe, threads=1)
-    alone: Evaluator = training
-    if arguments.table is not None:
-        alone = CurveTable.read(arguments.table).problem(entries="seed").evaluator
+    alone = alone or training
     cells = sample(arguments.cells, arguments.seed)
     truth, total, estimates = estimate(cells, alone, training, arguments)
-    names = ("dataset", "cells", "seed", "epochs", "train", "validation", "channels", "depth")
+    names = ("dataset", "table", "cells", "seed", "epochs", "batch_size")
     result = {
         **{name: getattr(arguments, name) for name in names},
-        "batch_size": arguments.batch_size,
+        "network": skeleton,
+        "images": {"train": len(data.train[1]), "validation": len(data.validation[1])},
         "supernet_epochs": arguments.supernet_epochs,
         "max_distance": arguments.max_distance,
-        "table": None if arguments.table is None else arguments.table.name,
         "error": {"best": float(truth.min()), "median": float(np.median(truth))},
         "estimators": summary(truth, total, estimates),
     }
