@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
-import platform
 import shlex
 import shutil
 import subprocess
@@ -135,9 +134,13 @@ class NativeNetwork:
 
 
 def supported(operations: Sequence[Operation], device: torch.device, dtype: torch.dtype) -> bool:
-    """Return whether compiled code can train a network: all but grouped convolutions, on a CPU."""
+    """Return whether compiled code can train a network: without grouped convolutions, on a CPU.
+
+    Images too small for a network are left to torch, which says so.
+    """
     grouped = any(o.kind == "convolution" and o.settings[6] != 1 for o in operations)
-    return device.type == "cpu" and dtype in _TYPES and not grouped
+    empty = any(min(o.shape) < 1 for o in operations)
+    return device.type == "cpu" and dtype in _TYPES and not grouped and not empty
 
 
 @cache
@@ -264,7 +267,7 @@ def _processor() -> str:
         lines = []
     wanted = ("flags", "Features", "model name")
     described = sorted({line for line in lines if line.startswith(wanted)})
-    return f"{sysconfig.get_platform()} {platform.processor()} {described}"
+    return f"{sysconfig.get_platform()} {described}"
 
 
 def _folder() -> Path:

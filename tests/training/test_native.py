@@ -70,6 +70,16 @@ def test_a_network_that_it_cannot_train_is_refused() -> None:
 
 
 @needs_compiler
+def test_images_too_small_for_a_network_fail_as_in_torch() -> None:
+    network = nn.Sequential(
+        nn.Conv2d(2, 4, 9), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
+    )
+    assert not supported(trace(network, SHAPE), CPU, torch.float32)
+    with pytest.raises(RuntimeError, match="Kernel size can't be greater"):
+        list(trainer(backend="native").train([Member(network, 0)]))
+
+
+@needs_compiler
 def test_a_population_with_a_grouped_convolution_trains_all_the_same(
     edge_network: MakeNetwork,
 ) -> None:
