@@ -65,7 +65,7 @@ class NativeNetwork:
         if not supported(operations, program.device, program.dtype):
             raise InputError("compiled code cannot train this network on this device")
         self._library = _library(_TYPES[program.dtype])
-        self._program = program
+        self._program, self._member = program, member
         fields, inputs, numbers = _description(program, member, operations)
         self._network = self._library.graphbo_create(
             len(operations), _at(fields), _at(inputs), _at(numbers), batch
@@ -103,7 +103,11 @@ class NativeNetwork:
 
         Raises:
             ValueError: If a batch norm has a single value to learn from.
+            IndexError: If the network has no logit for a class.
         """
+        last = self._program.operations[self._member][-1].shape[0] - 1
+        if len(order) and (target := int(classes[order].max())) > last:  # as torch says it
+            raise IndexError(f"Target {target} is out of bounds.")
         program, shown = self._program, images.contiguous()
         counts, learning = np.array(sizes, dtype=np.int64), np.array(rates, dtype=np.float64)
         settings = np.array([recipe.momentum, recipe.weight_decay, recipe.label_smoothing])

@@ -150,6 +150,18 @@ def test_a_norm_of_a_single_value_is_an_error() -> None:
         )
 
 
+@needs_compiler
+def test_a_class_without_a_logit_is_an_error_as_in_torch() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(70, 3))
+    x, y = data(24)
+    y[5] = 3
+    recipe = Recipe(epochs=1, batch_size=8)
+    for backend in ("torch", "native"):
+        there = PopulationTrainer(recipe, (x, y), data(16), device="cpu", backend=backend)
+        with pytest.raises(IndexError, match="Target 3 is out of bounds"):
+            list(there.train([Member(network, 0)]))
+
+
 # Compiling ----------------------------------------------------------------------------------
 
 
