@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from graphbo.evaluators.base import Report
 from graphbo.networks.flops import parameters
 from graphbo.training.data import image_shape
 from graphbo.training.graph import Shape, UntraceableError, trace
+from graphbo.training.native import available, supported
 from graphbo.training.population import Member, PopulationTrainer, useful_size
-from graphbo.training.trainer import State, choose_device
+from graphbo.training.trainer import State, choose_device, choose_precision
 from graphbo.trial import Job
 
 if TYPE_CHECKING:
@@ -81,6 +83,40 @@ def _traceable(network: nn.Module, shape: Shape) -> bool:
     except UntraceableError:
         return False
     return True
+
+
+def compiled_trainer(
+    evaluator: TrainingEvaluator, settings: Settings, network: nn.Module
+) -> PopulationTrainer | None:
+    """Return what trains a network by itself in compiled code, if that is the fastest way.
+
+    That is so on a CPU for networks that are too small to be worth several threads.
+    """
+    device = choose_device(evaluator.device)
+    precision = choose_precision(evaluator.precision, device)
+    data = (settings.train, settings.validation, settings.test)
+    in_memory = all(part is None or isinstance(part, tuple) for part in data)
+    if device.type != "cpu" or precision == "bfloat16" or not in_memory or not available():
+        return None
+    shape = image_shape(settings.train)
+    try:
+        if not supported(trace(network, shape), device, torch.float32):
+            return None
+    except UntraceableError:
+        return None
+    if useful_size(network, shape, evaluator.recipe.batch_size, device) <= 1:
+        return None
+    return PopulationTrainer(
+        evaluator.recipe,
+        settings.train,
+        settings.validation,
+        settings.test,
+        size=1,
+        device=device,
+        threads=1,
+        precision=precision,
+        backend="native",
+    )
 
 
 def _reported(evaluator: TrainingEvaluator, group: Sequence[_Prepared]) -> Iterator[Report]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator, Report
+from graphbo.evaluators.population import compiled_trainer, evaluate_together
 from graphbo.networks.flops import flops, latency, parameters
 from graphbo.training.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 from graphbo.training.data import (
@@ -28,6 +29,7 @@ from graphbo.training.data import (
     image_shape,
 )
 from graphbo.training.isolation import isolated
+from graphbo.training.population import Member
 from graphbo.training.recipe import Recipe
 from graphbo.training.stopping import StoppingRule
 from graphbo.training.trainer import State, choose_device, choose_precision, train
@@ -88,9 +90,10 @@ class TrainingEvaluator(Evaluator):
         test: Data to report the test error on, if any.
         recipe: How to train.
         device: Where to train; by default the GPU if there is one.
-        threads: CPU threads of a training alone; by default as many as torch is set to use. Small
-            networks are fastest with one. Populations run side by side on all that torch is set to
-            use, one each.
+        threads: CPU threads of a training alone; by default as many as torch is set to use.
+            Networks too small to share them train on one, in compiled code where that can be (see
+            `PopulationTrainer`). Populations run side by side on all that torch is set to use, one
+            each.
         precision: Of the arithmetic; see `graphbo.training.trainer.train`.
         compile: Whether to compile each network; see there.
         checkpoints: A folder for the states of trainings; by default none are kept.
@@ -182,8 +185,6 @@ class TrainingEvaluator(Evaluator):
         if len(jobs) < 2 or self.capacity == 1 or self._random:
             yield from super().evaluate(jobs)
             return
-        from graphbo.evaluators.population import evaluate_together
-
         yield from evaluate_together(self, jobs)
 
     def evaluate_one(self, job: Job) -> Evaluation:
@@ -331,6 +332,20 @@ class TrainingEvaluator(Evaluator):
             return self.stop is not None and self.stop(state["validation_error"])
 
         watched = self.checkpoints is not None or self.stop is not None
+        trainer = None if self.compile else compiled_trainer(self, settings, network)
+        if trainer is not None:
+
+            def on_member_epoch(
+                _: int, epoch: int, curve: Sequence[float], now: Callable[[], State]
+            ) -> bool:
+                return on_epoch(epoch, curve[-1], now())
+
+            member = Member(network, job.seed, state)
+            watching = on_member_epoch if watched else None
+            ((_, training),) = trainer.train([member], settings.epochs, watching)
+            if isinstance(training, Exception):
+                raise training
+            return training.state
         return train(
             network,
             self.recipe,

@@ -82,12 +82,13 @@ def assert_equal(report: Report, trainer: TrainingEvaluator) -> None:
 
 @pytest.fixture
 def populations(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The sizes of the populations trained."""
+    """The sizes of the populations trained; one that holds a single network is none."""
     sizes: list[int] = []
     original = population.PopulationTrainer.train
 
     def train(self: Any, members: Any, *arguments: Any) -> Any:
-        sizes.append(len(members))
+        if self.size > 1:
+            sizes.append(len(members))
         return original(self, members, *arguments)
 
     monkeypatch.setattr(population.PopulationTrainer, "train", train)

@@ -272,8 +272,8 @@ def test_only_what_is_missing_is_trained(tmp_path: Path) -> None:
             self.body = BUILD(CONVOLUTION.architecture)
 
         def forward(self, x: Tensor) -> Tensor:
-            passes.extend([0] * self.training)
-            return self.body(x)  # type: ignore[no-any-return]
+            passes.extend([0] * (self.training and isinstance(x, Tensor)))  # not when it is traced
+            return self.body(x) * 1  # type: ignore[no-any-return]  # and so no compiled code
 
     trained = []
     for epochs in (1, 3, 3, 2):
