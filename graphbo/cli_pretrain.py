@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +14,9 @@ from graphbo.errors import InputError
 
 if TYPE_CHECKING:
     from graphbo.embeddings import Pretrained
-    from graphbo.pretraining import Column
     from graphbo.spaces.base import SearchSpace
 
 _PROXIES = "parameters,flops,synflow,naswot,jacobian_covariance"
-_COLUMN = re.compile(r"(?P<problem>[^@]+?)(@(?P<epochs>[0-9]+))?(:(?P<column>\w+))?")
 _SPACES = ("nasbench201", "nasbench101")
 
 
@@ -75,9 +72,9 @@ def pretrain(
     Writes the checkpoint, and beside it a card that says what is in it.
     """
     from graphbo.embeddings import Settings, card_text, save
-    from graphbo.pretraining import pretrain_on
+    from graphbo.pretraining import Column, pretrain_on
 
-    tables = [_table(text) for text in table or []]
+    tables = [Column.of(text) for text in table or []]
     names = [] if no_proxies else _split(proxies)
     given = {} if epochs is None else {"epochs": epochs}
     try:
@@ -128,19 +125,6 @@ def pretrain(
 
 def _split(text: str) -> tuple[str, ...]:
     return tuple(filter(None, map(str.strip, text.split(","))))
-
-
-def _table(text: str) -> Column:
-    """Return the column that ``"nasbench201-cifar10@12:test_error"`` names."""
-    from graphbo.pretraining import Column
-
-    match = _COLUMN.fullmatch(text)
-    if match is None:
-        raise InputError(
-            f"a table is given as PROBLEM, PROBLEM@EPOCHS or PROBLEM@EPOCHS:COLUMN; got {text!r}"
-        )
-    fidelity = {"epochs": int(match["epochs"])} if match["epochs"] else None
-    return Column(match["problem"], fidelity, match["column"])
 
 
 def _space(name: str, data: Path | None) -> SearchSpace:

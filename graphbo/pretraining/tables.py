@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from graphbo.problems.registry import get_problem
 from graphbo.spaces.base import Design
 from graphbo.trial import Fidelity, Job
 
+_WRITTEN = re.compile(r"(?P<problem>[^@]+?)(@(?P<epochs>[0-9]+))?(:(?P<name>\w+))?")
 _OMENS = {"parameters": Better.HIGH, "flops": Better.HIGH}
 
 
@@ -33,6 +35,25 @@ class Column(NamedTuple):
     problem: str | Problem
     fidelity: Fidelity | None = None
     name: str | None = None
+
+    @classmethod
+    def of(cls, text: str) -> Column:
+        """Return the column that a text names, as the command line does.
+
+        Args:
+            text: Such as ``"nasbench201-cifar10@12"`` or ``"nasbench201-cifar10:parameters"``.
+
+        Raises:
+            InputError: If the text is written otherwise.
+        """
+        match = _WRITTEN.fullmatch(text)
+        if match is None:
+            raise InputError(
+                "a table is given as PROBLEM, PROBLEM@EPOCHS or PROBLEM@EPOCHS:COLUMN; "
+                f"got {text!r}"
+            )
+        fidelity = {"epochs": int(match["epochs"])} if match["epochs"] else None
+        return cls(match["problem"], fidelity, match["name"])
 
 
 def table_task(

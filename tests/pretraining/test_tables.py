@@ -89,6 +89,26 @@ def test_facts_are_columns_too_whatever_the_results(table: Path) -> None:
         table_task(Column(problem, name="size"), cells)
 
 
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        ("nasbench101", Column("nasbench101")),
+        ("nasbench201-cifar10@12", Column("nasbench201-cifar10", {"epochs": 12})),
+        ("digits-table:flops", Column("digits-table", None, "flops")),
+        ("my.toml@3:test_error", Column("my.toml", {"epochs": 3}, "test_error")),
+        ("C:\\files\\my.toml", Column("C:\\files\\my.toml")),
+    ],
+)
+def test_columns_are_written_as_text(text: str, column: Column) -> None:
+    assert Column.of(text) == column
+
+
+@pytest.mark.parametrize("text", ["", "@12", "mine@", "mine@many", "mine@12:", "mine@1@2"])
+def test_other_texts_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match="PROBLEM@EPOCHS:COLUMN; got"):
+        Column.of(text)
+
+
 def test_a_table_of_learning_curves_gives_its_epochs_and_facts() -> None:
     rows = [(0, 0, 0, choice, 0, 0) for choice in range(4)]
     valid = [[[10 * i + e for e in range(2)]] for i in range(4)]
