@@ -176,15 +176,14 @@ class GraphBO(PoolSearch):
         self.acquisition = acquisition
         self.surrogate: GraphSurrogate = GraphSurrogate(space, kernels, prior)
         self._fitted_on = 0
-        self._ranks_alone = prior is not None
-        if self._ranks_alone:
+        if self.surrogate.has_prior:
             self.fewest = 1
 
     def _without_model(
         self, n: int, rng: np.random.Generator, taken: Sequence[Design], origin: str
     ) -> list[Design]:
         """Return unseen designs, those that the prior ranks first if there is one."""
-        if not self._ranks_alone or n == 0:
+        if not self.surrogate.has_prior or n == 0:
             return super()._without_model(n, rng, taken, origin)
         exclude = self._seen | {design.architecture for design in taken}
         pool = candidates(

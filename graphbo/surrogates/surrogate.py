@@ -121,6 +121,11 @@ class GraphSurrogate:
             model.observe(rows, targets)
         return self
 
+    @property
+    def has_prior(self) -> bool:
+        """Whether the models build on a prediction made in advance."""
+        return self._prior is not None
+
     def prior_scores(self, designs: Sequence[Design]) -> Values:
         """Return what the prior predicts, without any observation.
 

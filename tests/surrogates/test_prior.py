@@ -198,7 +198,10 @@ def test_one_observation_is_enough_with_a_prior(kernel: MostLikely | None) -> No
 
 
 def test_designs_are_ranked_without_any_observation() -> None:
-    scores = GraphSurrogate(SPACE, prior=predictor).prior_scores(DESIGNS)
+    surrogate = GraphSurrogate(SPACE, prior=predictor)
+    scores = surrogate.prior_scores(DESIGNS)
+    assert surrogate.has_prior
+    assert not GraphSurrogate(SPACE).has_prior
     np.testing.assert_allclose(scores, predictor([design.architecture for design in DESIGNS]))
     with pytest.raises(ValueError, match="no prior"):
         GraphSurrogate(SPACE).prior_scores(DESIGNS)
