@@ -25,7 +25,7 @@ import torch
 
 from graphbo import __version__
 from graphbo.evaluators import TableEvaluator
-from graphbo.optimizers import GraphBO
+from graphbo.optimizers import GraphBO, Optimizer
 from graphbo.problems import get_problem
 from graphbo.problems.base import Problem
 from graphbo.spaces import SearchSpace
@@ -86,7 +86,7 @@ def main() -> None:
                     (problem, arguments.data, variant, seed, arguments.trials)
                     for seed in range(arguments.seeds)
                 ]
-                entry[variant] = _summary(list(executor.map(_run, tasks)))
+                entry[variant] = summary(list(executor.map(_run, tasks)))
                 print(problem, variant, entry[variant], file=sys.stderr, flush=True)
     if arguments.output:
         arguments.output.write_text(json.dumps(result, indent=2) + "\n")
@@ -103,10 +103,22 @@ def _run(task: tuple[str, str | None, str, int, int]) -> list[float]:
     """Return the evaluations to the optimum and to the best 0.1 %, and the regrets."""
     name, data, variant, seed, trials = task
     problem = _problem(name, data)
+    return search(
+        problem, GraphBO(problem.space, seed=seed, kernels=VARIANTS[variant](problem.space)), trials
+    )
+
+
+def search(problem: Problem, optimizer: Optimizer, trials: int) -> list[float]:
+    """Return the evaluations to the optimum and to the best 0.1 %, and the regrets at 25 and 50.
+
+    Args:
+        problem: A problem with a table and a known optimum, at which the search ends.
+        optimizer: A new optimiser.
+        trials: The largest number of evaluations, which is what a miss counts as.
+    """
     table = problem.evaluator
     if not isinstance(table, TableEvaluator) or problem.optimum is None:
-        raise SystemExit(f"{name} has no table with a known optimum")
-    optimizer = GraphBO(problem.space, seed=seed, kernels=VARIANTS[variant](problem.space))
+        raise SystemExit(f"{problem.name} has no table with a known optimum")
     best: list[float] = []
     while len(best) < trials and (not best or best[-1] > problem.optimum + _EXACT):
         (design,) = optimizer.ask()
@@ -123,7 +135,8 @@ def _run(task: tuple[str, str | None, str, int, int]) -> list[float]:
     return [reached(problem.optimum), reached(problem.top_permille), *regret]
 
 
-def _summary(runs: Sequence[Sequence[float]]) -> dict[str, float]:
+def summary(runs: Sequence[Sequence[float]]) -> dict[str, float]:
+    """Return the means of what `search` returned over two or more runs."""
     values = np.array(runs)
     error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
     return {

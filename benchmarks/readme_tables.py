@@ -4,8 +4,9 @@
 
 Copies each folder's ``summary.json`` to ``benchmarks/results/VERSION/PROBLEM.json``, and replaces
 what stands between the marks in the README (``comparison``), in docs/kernels.md (``regression``,
-``ablation``, ``speed``, ``motif``) and in docs/training.md (``throughput``, ``batch``,
-``estimators``) by tables of the results stored there.
+``ablation``, ``speed``, ``motif``), in docs/training.md (``throughput``, ``batch``,
+``estimators``) and in docs/embeddings.md (``embedding-regression``, ``embedding-search``,
+``objectives``) by tables of the results stored there.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ from typing import Any
 import ablation
 import ask_cost
 import batch_cost
+import embedding_regression
+import embedding_search
 import estimators
 import kernel_regression
 import kernel_speed
+import objectives_ablation
 import planted_motif
 import throughput
 
@@ -48,25 +52,34 @@ def main() -> None:
     # Kendall's tau comes first; Spearman's rho is in the stored results.
     kendall = [kernel_regression.table(result).split("\n\n")[0] for result in regressions]
     fill(guide, "regression", kendall)
-    for mark, tables in (
+    for mark, writers in (
         ("ablation", {"ablation": ablation.table}),
         ("motif", {"planted_motif": planted_motif.table}),
         ("speed", {"kernel_speed": kernel_speed.tables, "ask_cost": ask_cost.table}),
     ):
-        found = {name: RESULTS / f"{name}.json" for name in tables}
+        found = {name: RESULTS / f"{name}.json" for name in writers}
         texts = [
-            tables[name](json.loads(path.read_text()))
+            writers[name](json.loads(path.read_text()))
             for name, path in found.items()
             if path.exists()
         ]
         fill(guide, mark, texts)
-    for mark, name, write in (
-        ("throughput", "throughput*", throughput.table),
-        ("batch", "batch-*", batch_cost.table),
-        ("estimators", "estimators*", estimators.table),
+    for page, mark, name, write in (
+        ("training", "throughput", "throughput*", throughput.table),
+        ("training", "batch", "batch-*", batch_cost.table),
+        ("training", "estimators", "estimators*", estimators.table),
+        (
+            "embeddings",
+            "embedding-regression",
+            "embedding-regression-*",
+            embedding_regression.table,
+        ),
+        ("embeddings", "embedding-search", "embedding-search-*", embedding_search.table),
+        ("embeddings", "objectives", "objectives-*", objectives_ablation.table),
     ):
         paths = sorted(RESULTS.glob(f"{name}.json"))
-        fill(ROOT / "docs" / "training.md", mark, [write(json.loads(p.read_text())) for p in paths])
+        tables = [write(json.loads(path.read_text())) for path in paths]
+        fill(ROOT / "docs" / f"{page}.md", mark, tables)
 
 
 def fill(path: Path, mark: str, tables: list[str]) -> None:
