@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from graphbo.embeddings import load
 from graphbo.spaces import NASBench201Space
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -132,3 +133,18 @@ def test_what_is_not_known_of_a_cell_is_predicted(
     truth = shared.load_target(setting.problem, setting.data).evaluator.values()
     recorded = shared.load_target(setting.problem, setting.data).evaluator.architectures
     assert np.corrcoef(omens(recorded), truth)[0, 1] > 0.7
+
+
+def test_checkpoints_are_made_by_the_command_in_their_cards(
+    module: Callable[[str], ModuleType],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = ["--spaces", "nasbench101", "--quick", "--threads", "1", "--folder", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["pretrain_checkpoints", *options])
+    module("pretrain_checkpoints").main()
+    assert "| nasbench101 | 0." in capsys.readouterr().out
+    made = load(tmp_path / "nasbench101.pt")
+    assert made.card["command"].startswith("graphbo pretrain nasbench101 ")
+    assert made.card["architectures"] == 100
