@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import graphbo.cli_pretrain
 import graphbo.pretraining
 from graphbo.cli import main
-from graphbo.embeddings import card_text, load
+from graphbo.embeddings import Settings, card_text, load
 from graphbo.spaces import CellSpace
 
 TOML = """
@@ -100,6 +102,18 @@ def test_without_proxies_and_tables_it_learns_the_graphs_alone(
         "--architectures 50 --epochs 1 --seed 0"
     )
     assert "proxies" not in capsys.readouterr().err
+
+
+def test_the_defaults_are_those_of_the_library() -> None:
+    """They are written twice, so that the help needs no torch."""
+    command = inspect.signature(graphbo.cli_pretrain.pretrain).parameters
+    library = inspect.signature(graphbo.pretraining.pretrain_on).parameters
+    for name in ("proxied", "architectures", "encoder"):
+        assert command[name].default == library[name].default
+    assert tuple(command["proxies"].default.split(",")) == library["proxies"].default
+    settings = Settings()
+    assert tuple(command["objectives"].default.split(",")) == settings.objectives
+    assert command["seed"].default == settings.seed
 
 
 def test_the_same_command_writes_the_same_file(toy: str) -> None:
