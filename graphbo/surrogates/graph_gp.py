@@ -36,9 +36,10 @@ class GraphGP(SingleTaskGP, SurrogateModel):  # type: ignore[misc]
     """A Gaussian process with a structured kernel, for standardised targets.
 
     The prior mean is zero, unless a prior is given. Length-scales start at the typical distance
-    between the training rows, and have a log-normal prior with its mode there, unless the kernel
-    brings its own; the output scale and the noise have log-normal priors with modes at 1 and 0.02.
-    So a maximum a posteriori fit is safe from ten points on.
+    between the training rows, or between those that the prior calls typical, and have a log-normal
+    prior with its mode there, unless the kernel brings its own; the output scale and the noise have
+    log-normal priors with modes at 1 and 0.02. So a maximum a posteriori fit is safe from ten
+    points on.
 
     `moments` gives marginal means and variances over large pools without the joint covariance, and
     `posterior` uses the same computation for batches of points (`b x q x d`), so that BoTorch's
@@ -59,7 +60,8 @@ class GraphGP(SingleTaskGP, SurrogateModel):  # type: ignore[misc]
     def __init__(
         self, train_X: Tensor, train_Y: Tensor, kernel: Kernel, prior: RowPredictor | None = None
     ) -> None:
-        _prepare(kernel, train_X)
+        typical = None if prior is None else prior.typical
+        _prepare(kernel, train_X if typical is None else typical.to(train_X))
         scaled = ScaleKernel(
             kernel,
             outputscale_prior=_log_normal(torch.tensor(1.0), 1.5),

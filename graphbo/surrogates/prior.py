@@ -36,14 +36,20 @@ class RowPredictor:
         decoder: From a row to its architecture; picklable.
         predictor: From ``n`` architectures to ``n`` values, lower is better, about standard normal
             over the space; picklable.
+        typical: `m x d` rows drawn from the space, at whose distances the length-scales of a
+            process start. What is observed first is what the predictor likes best, and so close
+            together that it would say little of the space. Without them, the observed rows.
 
     Raises:
         ValueError: When it is called, if the predictor does not give each architecture one finite
             value.
     """
 
-    def __init__(self, decoder: Decoder, predictor: Embedding) -> None:
+    def __init__(
+        self, decoder: Decoder, predictor: Embedding, typical: Tensor | None = None
+    ) -> None:
         self.store = EmbeddingStore(decoder, predictor)
+        self.typical = typical
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the predictions for rows `... x n x d`, `... x n`."""

@@ -22,6 +22,7 @@ from graphbo.surrogates.selection import fitted
 from graphbo.surrogates.transforms import NormalScores, Values
 
 _MOST_FITTED = 300
+_TYPICAL = 100
 
 
 class GraphSurrogate:
@@ -60,9 +61,11 @@ class GraphSurrogate:
         self._factories = [_factory(kernel) for kernel in given]
         self._rows: dict[Architecture, Row] = {}
         self._last: tuple[Sequence[Design], Tensor] = (), torch.empty(0)
-        self._prior = (
-            None if prior is None else RowPredictor(SharedDecoder(space.decode), frozen(prior))
-        )
+        self._prior: RowPredictor | None = None
+        if prior is not None:
+            rng = np.random.default_rng(0)
+            typical = self.rows([space.sample(rng) for _ in range(_TYPICAL)])
+            self._prior = RowPredictor(SharedDecoder(space.decode), frozen(prior), typical)
         self.models = []
 
     def rows(self, designs: Sequence[Design]) -> Tensor:

@@ -197,6 +197,20 @@ def test_one_observation_is_enough_with_a_prior(kernel: MostLikely | None) -> No
     assert np.corrcoef(mean, predictor([d.architecture for d in DESIGNS]))[0, 1] > 0.8
 
 
+def test_length_scales_start_where_the_space_says_not_what_is_observed_first() -> None:
+    """What a prediction likes best is alike, and would say that everything else is far away."""
+    first, *others = sorted(DESIGNS, key=lambda design: predictor([design.architecture]).item())
+    factory = weisfeiler_lehman(SPACE)
+    starts = [
+        GraphSurrogate(SPACE, [factory], prior=predictor).fit([design], [1.0]).models[0]
+        for design in (first, others[-1])
+    ]
+    scales = [model.covar_module.kernels[0].base_kernel.lengthscale for model in starts]
+    torch.testing.assert_close(scales[0], scales[1], rtol=0, atol=0)
+    of_the_space = factory([]).typical_lengthscale(ROWS)
+    assert (scales[0] / of_the_space - 1).abs().max() < 0.25
+
+
 def test_designs_are_ranked_without_any_observation() -> None:
     surrogate = GraphSurrogate(SPACE, prior=predictor)
     scores = surrogate.prior_scores(DESIGNS)
