@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator
+from graphbo.evaluators.population import train_alone
 from graphbo.evaluators.training import TrainingEvaluator
 from graphbo.networks.flops import flops, parameters
 from graphbo.training.data import image_shape
 from graphbo.training.isolation import isolated
 from graphbo.training.morphism import distance, inherit
 from graphbo.training.recipe import Recipe
-from graphbo.training.trainer import choose_device, train
+from graphbo.training.trainer import choose_device
 from graphbo.trial import Evaluation, Job
 
 Weights = dict[str, Tensor]
@@ -112,12 +113,10 @@ class InheritanceEvaluator(Evaluator):
                 exact = self._inherit(network, child, parent, job.seed)
                 recipe, generation = self.recipe, self._trained[parent][0] + 1
                 facts |= {"distance": distance(parent, child), "exact": float(exact)}
-            result = train(
+            result = train_alone(
                 network,
                 recipe,
-                settings.train,
-                settings.validation,
-                settings.test,
+                replace(settings, epochs=recipe.epochs),
                 seed=job.seed,
                 device=self.training.device,
                 precision=self.training.precision,

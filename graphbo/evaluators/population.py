@@ -17,7 +17,15 @@ from graphbo.training.data import image_shape
 from graphbo.training.graph import Shape, UntraceableError, trace
 from graphbo.training.native import available, supported
 from graphbo.training.population import Member, PopulationTrainer, useful_size
-from graphbo.training.trainer import State, choose_device, choose_precision
+from graphbo.training.recipe import Recipe
+from graphbo.training.trainer import (
+    OnEpoch,
+    State,
+    Training,
+    choose_device,
+    choose_precision,
+    train,
+)
 from graphbo.trial import Job
 
 if TYPE_CHECKING:
@@ -85,15 +93,63 @@ def _traceable(network: nn.Module, shape: Shape) -> bool:
     return True
 
 
-def compiled_trainer(
-    evaluator: TrainingEvaluator, settings: Settings, network: nn.Module
-) -> PopulationTrainer | None:
-    """Return what trains a network by itself in compiled code, if that is the fastest way.
+def train_alone(
+    network: nn.Module,
+    recipe: Recipe,
+    settings: Settings,
+    *,
+    seed: int,
+    device: str | torch.device | None = None,
+    precision: str = "auto",
+    compile: bool = False,
+    state: State | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> Training:
+    """Train a network by itself in the fastest way: as `train` does, or in compiled code.
 
-    That is so on a CPU for networks that are too small to be worth several threads.
+    The latter is faster on a CPU for networks that are too small to be worth several threads.
+    Arguments and errors are those of `train`; whether the network itself is trained or only the
+    state that is returned is left open.
     """
-    device = choose_device(evaluator.device)
-    precision = choose_precision(evaluator.precision, device)
+    trainer = None if compile else _compiled(network, recipe, settings, device, precision)
+    if trainer is None:
+        return train(
+            network,
+            recipe,
+            settings.train,
+            settings.validation,
+            settings.test,
+            seed=seed,
+            epochs=settings.epochs,
+            device=device,
+            precision=precision,
+            compile=compile,
+            state=state,
+            on_epoch=on_epoch,
+        )
+
+    def on_member_epoch(
+        _: int, epoch: int, curve: Sequence[float], now: Callable[[], State]
+    ) -> bool:
+        return on_epoch is not None and bool(on_epoch(epoch, curve[-1], now()))
+
+    watching = None if on_epoch is None else on_member_epoch
+    ((_, found),) = trainer.train([Member(network, seed, state)], settings.epochs, watching)
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def _compiled(
+    network: nn.Module,
+    recipe: Recipe,
+    settings: Settings,
+    device: str | torch.device | None,
+    precision: str,
+) -> PopulationTrainer | None:
+    """Return what trains a network in compiled code, if that is the fastest way."""
+    device = choose_device(device)
+    precision = choose_precision(precision, device)
     data = (settings.train, settings.validation, settings.test)
     in_memory = all(part is None or isinstance(part, tuple) for part in data)
     if device.type != "cpu" or precision == "bfloat16" or not in_memory or not available():
@@ -104,10 +160,10 @@ def compiled_trainer(
             return None
     except UntraceableError:
         return None
-    if useful_size(network, shape, evaluator.recipe.batch_size, device) <= 1:
+    if useful_size(network, shape, recipe.batch_size, device) <= 1:
         return None
     return PopulationTrainer(
-        evaluator.recipe,
+        recipe,
         settings.train,
         settings.validation,
         settings.test,

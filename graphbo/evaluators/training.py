@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator, Report
-from graphbo.evaluators.population import compiled_trainer, evaluate_together
+from graphbo.evaluators.population import evaluate_together, train_alone
 from graphbo.networks.flops import flops, latency, parameters
 from graphbo.training.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 from graphbo.training.data import (
@@ -29,10 +29,9 @@ from graphbo.training.data import (
     image_shape,
 )
 from graphbo.training.isolation import isolated
-from graphbo.training.population import Member
 from graphbo.training.recipe import Recipe
 from graphbo.training.stopping import StoppingRule
-from graphbo.training.trainer import State, choose_device, choose_precision, train
+from graphbo.training.trainer import State, choose_device, choose_precision
 from graphbo.trial import Evaluation, Job
 
 Fit = Callable[[nn.Module, Job], Evaluation | float]
@@ -332,28 +331,11 @@ class TrainingEvaluator(Evaluator):
             return self.stop is not None and self.stop(state["validation_error"])
 
         watched = self.checkpoints is not None or self.stop is not None
-        trainer = None if self.compile else compiled_trainer(self, settings, network)
-        if trainer is not None:
-
-            def on_member_epoch(
-                _: int, epoch: int, curve: Sequence[float], now: Callable[[], State]
-            ) -> bool:
-                return on_epoch(epoch, curve[-1], now())
-
-            member = Member(network, job.seed, state)
-            watching = on_member_epoch if watched else None
-            ((_, training),) = trainer.train([member], settings.epochs, watching)
-            if isinstance(training, Exception):
-                raise training
-            return training.state
-        return train(
+        return train_alone(
             network,
             self.recipe,
-            settings.train,
-            settings.validation,
-            settings.test,
+            settings,
             seed=job.seed,
-            epochs=settings.epochs,
             device=self.device,
             precision=self.precision,
             compile=self.compile,
