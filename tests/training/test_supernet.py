@@ -132,10 +132,14 @@ def test_training_leaves_what_the_paths_do_not_touch_alone() -> None:
 
 @pytest.mark.slow
 def test_a_trained_supernet_tells_cells_that_can_learn_from_the_empty_one() -> None:
-    shared, train, validation = supernet(), stripes(96, 0), stripes(90, 1)
-    train_supernet(shared, Recipe(epochs=30, batch_size=16), train)
+    train, validation = stripes(96, 0), stripes(90, 1)
     empty, convolutions = (0,) * 6, (0, 3, 0, 3, 0, 3)
-    chance, good = shared.errors([empty, convolutions], train[0], validation)
+    errors = []
+    for seed in range(5):  # rounding, other on every processor, decides single trainings
+        shared = supernet()
+        train_supernet(shared, Recipe(epochs=30, batch_size=16), train, seed)
+        errors.append(shared.errors([empty, convolutions], train[0], validation))
+    chance, good = map(np.mean, zip(*errors, strict=True))
     assert chance == pytest.approx(100 * 2 / 3)
     assert good < 20
 
