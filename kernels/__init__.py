@@ -19,6 +19,7 @@ from graphbo.kernels.embedding import (
 )
 from graphbo.kernels.feature_maps import FeatureMap, WeisfeilerLehmanMap
 from graphbo.kernels.graphlets import GraphletKernel, GraphletMap
+from graphbo.kernels.matern import MaternEmbeddingKernel
 from graphbo.kernels.naming import Feature, Occurrence
 from graphbo.kernels.optimal_transport import OptimalTransportKernel, TransportMap
 from graphbo.kernels.path_profile import PathProfileKernel, PathProfileMap, operations_of
@@ -57,6 +58,7 @@ __all__ = [
     "LinearEmbeddingKernel",
     "LinearFeatureKernel",
     "ListDecoder",
+    "MaternEmbeddingKernel",
     "Occurrence",
     "OneHotKernel",
     "OptimalTransportKernel",

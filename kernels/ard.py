@@ -35,11 +35,13 @@ class ARDKernel(LengthscaleKernel):
         z1 = self.features(x1) / lengthscale
         z2 = z1 if x2 is x1 else self.features(x2) / lengthscale
         if diag:
-            covariance: Tensor = (z1 - z2).square().sum(-1).mul(-0.5).exp()
-            return covariance
+            return self._covariance((z1 - z2).square().sum(-1))
         norms = z1.square().sum(-1).unsqueeze(-1) + z2.square().sum(-1).unsqueeze(-2)
-        covariance = (norms - 2 * z1 @ z2.mT).clamp_min(0).mul(-0.5).exp()
-        return covariance
+        return self._covariance((norms - 2 * z1 @ z2.mT).clamp_min(0))
+
+    def _covariance(self, squared: Tensor) -> Tensor:
+        """Return the covariance at squared distances between scaled features."""
+        return squared.mul(-0.5).exp()
 
     def typical_lengthscale(self, x: Tensor) -> Tensor:
         """Return length-scales at which the distances among some rows give the exponent -1/2.

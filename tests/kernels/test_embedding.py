@@ -12,7 +12,13 @@ import torch
 from torch import Tensor
 
 from graphbo.architecture import Architecture
-from graphbo.kernels import EmbeddingKernel, EmbeddingStore, LinearEmbeddingKernel, ListDecoder
+from graphbo.kernels import (
+    EmbeddingKernel,
+    EmbeddingStore,
+    LinearEmbeddingKernel,
+    ListDecoder,
+    MaternEmbeddingKernel,
+)
 from graphbo.kernels.testing import check_kernel, example_architectures
 
 EXAMPLES = example_architectures()
@@ -44,6 +50,22 @@ class Counting:
 @pytest.mark.parametrize("num_lengthscales", [1, 3], ids=["shared", "ard"])
 def test_squared_exponentials_conform(num_lengthscales: int) -> None:
     check_kernel(lambda decoder: EmbeddingKernel(EmbeddingStore(decoder, sizes), num_lengthscales))
+
+
+@pytest.mark.parametrize("num_lengthscales", [1, 3], ids=["shared", "ard"])
+def test_matern_kernels_conform(num_lengthscales: int) -> None:
+    def make(decoder: ListDecoder) -> MaternEmbeddingKernel:
+        return MaternEmbeddingKernel(EmbeddingStore(decoder, sizes), num_lengthscales)
+
+    check_kernel(make)
+
+
+def test_matern_covariances_are_those_of_gpytorch() -> None:
+    kernel = MaternEmbeddingKernel(EmbeddingStore(DECODER, sizes), 3).double()
+    reference = gpytorch.kernels.MaternKernel(nu=2.5, ard_num_dims=3).double()
+    kernel.lengthscale = reference.lengthscale = torch.tensor([[1.0, 2.0, 3.0]])
+    expected = reference(sizes(EXAMPLES)).to_dense()
+    torch.testing.assert_close(kernel(DECODER.rows).to_dense(), expected)
 
 
 def test_linear_kernels_conform() -> None:
