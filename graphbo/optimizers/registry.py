@@ -17,6 +17,7 @@ from graphbo.spaces.base import SearchSpace
 OPTIMIZERS = {
     "graph-bo": "Gaussian processes with graph kernels, and expected improvement",
     "embedding-bo": "the same on the embedding of a pretrained encoder",
+    "one-hot-gp": "the same on the one-hot code of configurations, without graphs",
     "random": "random search",
     "regularized-evolution": "aging evolution by mutation",
     "local-search": "hill climbing with restarts",
@@ -27,6 +28,7 @@ OPTIMIZERS = {
 _CLASSES = {
     "graph-bo": "graph_bo:GraphBO",
     "embedding-bo": "embedding_bo:EmbeddingBO",
+    "one-hot-gp": "one_hot_gp:OneHotGP",
     "random": "random_search:RandomSearch",
     "regularized-evolution": "evolution:RegularizedEvolution",
     "local-search": "local_search:LocalSearch",

@@ -13,7 +13,13 @@ from graphbo.surrogates.defaults import (
     sum_of,
     weisfeiler_lehman,
 )
-from graphbo.surrogates.embedded import Frozen, PathEncoding, frozen, name_of
+from graphbo.surrogates.embedded import (
+    Frozen,
+    OneHotEncoding,
+    PathEncoding,
+    frozen,
+    name_of,
+)
 from graphbo.surrogates.explanation import (
     Explanation,
     FeatureEffect,
@@ -42,6 +48,7 @@ __all__ = [
     "ModelFactory",
     "MostLikely",
     "NormalScores",
+    "OneHotEncoding",
     "PathEncoding",
     "RowPredictor",
     "SurrogateModel",

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from graphbo.architecture import Architecture
 from graphbo.kernels import Decoder, Embedding, EmbeddingStore, path_counts
+from graphbo.spaces.base import INACTIVE, SearchSpace
 
 
 class Frozen:
@@ -81,6 +82,43 @@ class PathEncoding:
         for i, architecture in enumerate(architectures):
             found = path_counts(architecture.operations_on_nodes())
             code[i, [self._position[name] for name in found if name in self._position]] = 1
+        return code
+
+
+class OneHotEncoding:
+    """Says of every choice of every decision whether the canonical row of an architecture has it.
+
+    This is how an optimiser that knows nothing of graphs sees a configuration. An inactive decision
+    has no hot entry.
+
+    Args:
+        space: The space whose decisions are meant.
+
+    Raises:
+        ValueError: If the space has no decisions.
+
+    Example:
+        >>> space = ChainSpace(2, ["conv3x3"], ["maxpool2"], [8, 16])
+        >>> OneHotEncoding(space).dim
+        10
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        if not space.decisions:
+            raise ValueError(f"the space {space.name} has no decisions to encode")
+        self.name = "one-hot"
+        self.space = space
+        sizes = [len(decision.choices) for decision in space.decisions]
+        self._starts = [sum(sizes[:i]) for i in range(len(sizes))]
+        self.dim = sum(sizes)
+
+    def __call__(self, architectures: Sequence[Architecture]) -> Tensor:
+        """Return ones and zeros, `n x dim`."""
+        code = torch.zeros(len(architectures), self.dim, dtype=torch.float64)
+        for i, architecture in enumerate(architectures):
+            row = self.space.encode(architecture)
+            hot = [s + c for s, c in zip(self._starts, row, strict=True) if c != INACTIVE]
+            code[i, hot] = 1
         return code
 
 

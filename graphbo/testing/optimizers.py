@@ -74,7 +74,7 @@ def example_spaces() -> list[SearchSpace]:
         ChainSpace(2, ["conv3x3"], ["maxpool2"], [8, 16]),
         PoolSpace(pool[::4]),
         PoolSpace(pool[:1]),
-        PoolSpace([design.architecture for design in cells.enumerate()[::2]]),
+        PoolSpace([design.architecture for design in cells.enumerate()[::2]], parent=cells),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from graphbo.architecture import INPUT, OUTPUT, Architecture
+from graphbo.errors import InputError
 from graphbo.optimizers import OPTIMIZERS, Optimizer, RandomSearch, make_optimizer
 from graphbo.spaces import (
     CellSpace,
@@ -29,12 +31,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "graph-bo": {"initial": 3},
     # With a prior, nothing is left to chance in a space that can be enumerated.
     "embedding-bo": {"initial": 3, "surrogate": "embedding", "prior": False},
+    "one-hot-gp": {"initial": 3},
     "random": {},
     "regularized-evolution": {"population": 4, "sample": 2},
     "local-search": {},
     "random-ranking": {"initial": 3},
 }
 MODELLED = ("graph-bo", "embedding-bo")
+FITTED = ("one-hot-gp",)
+QUICK = [name for name in OPTIMIZERS if name not in (*MODELLED, *FITTED)]
 CELLS = CellSpace(3, ["a", "b", "c"], on="edges")
 Checkpoints = Callable[[SearchSpace], Path]
 
@@ -53,9 +58,28 @@ def test_every_optimizer_is_checked() -> None:
     assert set(SETTINGS) == set(OPTIMIZERS)
 
 
-@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name not in MODELLED])
+def where_it_applies(name: str, spaces: Sequence[SearchSpace]) -> list[SearchSpace]:
+    """Return the spaces that an optimiser does not refuse."""
+    found = []
+    for space in spaces:
+        with suppress(InputError):
+            make_optimizer(name, space, **SETTINGS[name])
+            found.append(space)
+    return found
+
+
+@pytest.mark.parametrize("name", QUICK)
 def test_optimizers_conform(name: str) -> None:
-    check_optimizer(partial(make_optimizer, name, **SETTINGS[name]))
+    make = partial(make_optimizer, name, **SETTINGS[name])
+    check_optimizer(make, where_it_applies(name, example_spaces()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FITTED)
+@pytest.mark.parametrize("space", example_spaces(), ids=lambda space: repr(space)[:40])
+def test_optimizers_with_a_model_conform(name: str, space: SearchSpace) -> None:
+    make = partial(make_optimizer, name, **SETTINGS[name])
+    check_optimizer(make, where_it_applies(name, [space]), rounds=6)
 
 
 @pytest.mark.slow
@@ -108,7 +132,7 @@ def test_optimizers_conform_on_long_chains(name: str, tiny_checkpoint: Checkpoin
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name not in MODELLED])
+@pytest.mark.parametrize("name", QUICK)
 def test_optimizers_conform_on_nasbench201(name: str) -> None:
     check_optimizer(partial(make_optimizer, name, **SETTINGS[name]), [NASBENCH201], rounds=4)
 
