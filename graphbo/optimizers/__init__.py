@@ -10,6 +10,7 @@ from graphbo.optimizers.registry import OPTIMIZERS, make_optimizer
 
 __all__ = [
     "OPTIMIZERS",
+    "Bananas",
     "EmbeddingBO",
     "GraphBO",
     "LocalSearch",
@@ -22,6 +23,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Bananas": "bananas",
     "EmbeddingBO": "embedding_bo",
     "GraphBO": "graph_bo",
     "LocalSearch": "local_search",

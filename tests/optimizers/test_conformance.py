@@ -32,13 +32,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
     # With a prior, nothing is left to chance in a space that can be enumerated.
     "embedding-bo": {"initial": 3, "surrogate": "embedding", "prior": False},
     "one-hot-gp": {"initial": 3},
+    "bananas": {"initial": 3, "candidates": 10, "members": 2, "retrain_after": 4},
     "random": {},
     "regularized-evolution": {"population": 4, "sample": 2},
     "local-search": {},
     "random-ranking": {"initial": 3},
 }
 MODELLED = ("graph-bo", "embedding-bo")
-FITTED = ("one-hot-gp",)
+FITTED = ("one-hot-gp", "bananas")
 QUICK = [name for name in OPTIMIZERS if name not in (*MODELLED, *FITTED)]
 CELLS = CellSpace(3, ["a", "b", "c"], on="edges")
 Checkpoints = Callable[[SearchSpace], Path]
