@@ -12,6 +12,7 @@ __all__ = [
     "OPTIMIZERS",
     "Bananas",
     "EmbeddingBO",
+    "GeneticCNN",
     "GraphBO",
     "LocalSearch",
     "OneHotGP",
@@ -25,6 +26,7 @@ __all__ = [
 _MODULES = {
     "Bananas": "bananas",
     "EmbeddingBO": "embedding_bo",
+    "GeneticCNN": "genetic_cnn",
     "GraphBO": "graph_bo",
     "LocalSearch": "local_search",
     "OneHotGP": "one_hot_gp",

@@ -1,9 +1,9 @@
-"""What optimisers need that know architectures by their configurations only."""
+"""What optimisers need that know architectures by their configurations."""
 
 from __future__ import annotations
 
 from graphbo.errors import InputError
-from graphbo.spaces.base import SearchSpace
+from graphbo.spaces.base import Design, Row, SearchSpace
 from graphbo.spaces.description import whole
 
 
@@ -27,3 +27,43 @@ def configured(space: SearchSpace, optimizer: str) -> SearchSpace:
             "regularized-evolution"
         )
     return described
+
+
+class Configurations:
+    """The rows of the architectures of a space, and the way back.
+
+    A row whose architecture is not in a pool stands for the member that is nearest to it by edit
+    distance, so that whoever makes up rows can search a part of a space, too.
+
+    Args:
+        space: The search space; a pool must be a part of a space with decisions.
+        optimizer: The name of the optimiser that asks.
+
+    Attributes:
+        decisions: The decisions that the rows consist of.
+
+    Raises:
+        InputError: If there are no decisions.
+    """
+
+    def __init__(self, space: SearchSpace, optimizer: str) -> None:
+        self.space, self.described = space, configured(space, optimizer)
+        self.decisions = self.described.decisions
+
+    def row(self, design: Design) -> Row:
+        """Return the row of a design, that of the whole space if it is one of a pool."""
+        if self.space is self.described:
+            return design.row
+        return self.described.encode(design.architecture)
+
+    def design(self, row: Row, origin: str) -> Design | None:
+        """Return what a row stands for; None if it encodes no architecture."""
+        try:
+            design = self.described.design(row, origin)
+        except ValueError:
+            return None
+        if self.space is self.described:
+            return design
+        if design.architecture in self.space:
+            return self.space.design_of(design.architecture, origin)
+        return self.space.neighbors(design)[0].described(origin)

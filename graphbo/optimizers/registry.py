@@ -21,6 +21,7 @@ OPTIMIZERS = {
     "bananas": "mutations ranked by an ensemble of networks on paths",
     "random": "random search",
     "regularized-evolution": "aging evolution by mutation",
+    "genetic-cnn": "generations of configurations, by crossover and mutation",
     "local-search": "hill climbing with restarts",
     "random-ranking": "the candidates of graph-bo, ranked at random",
 }
@@ -33,6 +34,7 @@ _CLASSES = {
     "bananas": "bananas:Bananas",
     "random": "random_search:RandomSearch",
     "regularized-evolution": "evolution:RegularizedEvolution",
+    "genetic-cnn": "genetic_cnn:GeneticCNN",
     "local-search": "local_search:LocalSearch",
     "random-ranking": "graph_bo:RandomRanking",
 }

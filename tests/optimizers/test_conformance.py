@@ -35,6 +35,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "bananas": {"initial": 3, "candidates": 10, "members": 2, "retrain_after": 4},
     "random": {},
     "regularized-evolution": {"population": 4, "sample": 2},
+    "genetic-cnn": {"population": 4, "mutation_rate": 0.3},
     "local-search": {},
     "random-ranking": {"initial": 3},
 }
