@@ -10,6 +10,7 @@ from graphbo.optimizers.registry import OPTIMIZERS, make_optimizer
 
 __all__ = [
     "OPTIMIZERS",
+    "SMAC",
     "Bananas",
     "EmbeddingBO",
     "GeneticCNN",
@@ -33,6 +34,7 @@ _MODULES = {
     "RandomRanking": "graph_bo",
     "RandomSearch": "random_search",
     "RegularizedEvolution": "evolution",
+    "SMAC": "smac",
 }
 
 

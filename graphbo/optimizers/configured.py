@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from graphbo.errors import InputError
 from graphbo.spaces.base import Design, Row, SearchSpace
 from graphbo.spaces.description import whole
+
+if TYPE_CHECKING:
+    from ConfigSpace import Configuration
 
 
 def configured(space: SearchSpace, optimizer: str) -> SearchSpace:
@@ -67,3 +74,15 @@ class Configurations:
         if design.architecture in self.space:
             return self.space.design_of(design.architecture, origin)
         return self.space.neighbors(design)[0].described(origin)
+
+    def to_configuration(self, design: Design) -> Configuration:
+        """Return the ``ConfigSpace.Configuration`` of a design."""
+        return self.described.to_configuration(replace(design, row=self.row(design)))
+
+    def from_configuration(self, configuration: Mapping[str, object], origin: str) -> Design | None:
+        """Return what a configuration stands for; None if it encodes no architecture."""
+        try:
+            row = self.described.from_configuration(configuration).row
+        except ValueError:
+            return None
+        return self.design(row, origin)

@@ -24,6 +24,7 @@ OPTIMIZERS = {
     "genetic-cnn": "generations of configurations, by crossover and mutation",
     "local-search": "hill climbing with restarts",
     "random-ranking": "the candidates of graph-bo, ranked at random",
+    "smac": "the random forests of SMAC3, on configurations",
 }
 """What each optimiser is, by the name that the command line calls it."""
 
@@ -37,6 +38,7 @@ _CLASSES = {
     "genetic-cnn": "genetic_cnn:GeneticCNN",
     "local-search": "local_search:LocalSearch",
     "random-ranking": "graph_bo:RandomRanking",
+    "smac": "smac:SMAC",
 }
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false"}
 _TRUTH = {"true": True, "false": False}

@@ -14,6 +14,16 @@ from graphbo.spaces import SearchSpace
 from graphbo.spaces.description import described
 
 Checkpoints = Callable[[SearchSpace], Path]
+PACKAGES = {"smac": "smac"}
+
+
+@pytest.fixture(autouse=True)
+def _skip_without_extra(request: pytest.FixtureRequest) -> None:
+    """Skip a test of an optimiser, its parameter ``name``, whose package is not installed."""
+    callspec = getattr(request.node, "callspec", None)
+    name = callspec.params.get("name") if callspec is not None else None
+    if name in PACKAGES:
+        pytest.importorskip(PACKAGES[name])
 
 
 @pytest.fixture(scope="session")

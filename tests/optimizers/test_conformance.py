@@ -38,9 +38,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "genetic-cnn": {"population": 4, "mutation_rate": 0.3},
     "local-search": {},
     "random-ranking": {"initial": 3},
+    "smac": {"initial": 3, "challengers": 50},
 }
 MODELLED = ("graph-bo", "embedding-bo")
-FITTED = ("one-hot-gp", "bananas")
+FITTED = ("smac", "one-hot-gp", "bananas")
 QUICK = [name for name in OPTIMIZERS if name not in (*MODELLED, *FITTED)]
 CELLS = CellSpace(3, ["a", "b", "c"], on="edges")
 Checkpoints = Callable[[SearchSpace], Path]
