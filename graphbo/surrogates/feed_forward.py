@@ -9,6 +9,8 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from graphbo.surrogates.adam import Adam
+
 _LEARNING_RATE, _DECAYS = 0.01, (0.9, 0.99)
 
 
@@ -53,15 +55,13 @@ class FeedForwardEnsemble:
             torch.zeros(members, 1, size, dtype=torch.float64, requires_grad=True)
             for size in sizes[1:]
         ]
-        optimizer = torch.optim.Adam([*self._weights, *self._biases], _LEARNING_RATE, _DECAYS)
+        adam = Adam([*self._weights, *self._biases], _LEARNING_RATE, _DECAYS)
         with torch.enable_grad(), threadpool_limits(1):  # threads would wait for each other
             for _ in range(epochs):
                 order = torch.rand(members, len(inputs), generator=generator).argsort(-1)
                 for part in torch.split(order, batch, dim=-1):
-                    optimizer.zero_grad()
                     errors = self._outputs(inputs[part]) - targets[part]
-                    errors.abs().mean(-1).sum().backward()  # type: ignore[no-untyped-call]
-                    optimizer.step()
+                    adam.step(errors.abs().mean(-1).sum())
         for parameter in (*self._weights, *self._biases):
             parameter.requires_grad_(False)
 
