@@ -25,6 +25,7 @@ from typing import Any
 
 from ablation import search, summary
 from embedding_setting import (
+    BY_LABELS,
     METHODS,
     ORDERS,
     Known,
@@ -45,10 +46,8 @@ DEFAULT = [
     "kernels and embedding",
     "embedding",
     "embedding without prior mean",
-    "embedding without pretraining",
     "kernels",
     "plain vector",
-    "plain vector without prior mean",
     *ORDERS,
 ]
 
@@ -57,17 +56,18 @@ def main() -> None:
     """Measure, print a Markdown table and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_options(parser)
-    parser.add_argument("--methods", type=names, default=DEFAULT, help="comma-separated")
+    parser.add_argument("--methods", type=names, help="comma-separated")
     parser.add_argument("--seeds", type=int, default=50, help="at least 2")
     parser.add_argument("--trials", type=int, default=100)
     arguments = parser.parse_args()
-    choose(parser, arguments.methods, list(SEARCHES))
+    methods = arguments.methods or [m for m in DEFAULT if arguments.tables or m != BY_LABELS]
+    choose(parser, methods, list(SEARCHES))
     if arguments.seeds < 2:
         parser.error("a standard error takes at least 2 seeds")
     try:
         result = measure(
             Setting.of(arguments),
-            arguments.methods,
+            methods,
             arguments.seeds,
             arguments.trials,
             arguments.processes,

@@ -37,6 +37,9 @@ from graphbo.surrogates import GraphSurrogate, embedding, weisfeiler_lehman
 
 Values = NDArray[np.float64]
 
+BY_LABELS = "in the order of the cheap labels"
+"""The method that needs a table."""
+
 UNTRAINED = "untrained"
 """Stands for objectives: the encoder as it is drawn."""
 
@@ -301,6 +304,13 @@ class Known:
         """The cheap quantities as they are."""
         return plain_vectors(self.setting, self.seed)
 
+    def by_labels(self) -> GraphBO:
+        """Return what goes through the cells in the order of the cheap labels, without proxies."""
+        if not self.setting.tables:
+            raise InputError("there is no order of cheap labels without tables; name some")
+        _, omens = plain_vectors(replace(self.setting, proxies=()), self.seed)
+        return GraphBO(self.space, seed=self.seed, prior=omens, initial=_ENDLESS)
+
     def embedding_bo(self, **settings: Any) -> EmbeddingBO:
         """Return the search on the pretrained encoder."""
         return EmbeddingBO(self.space, seed=self.seed, checkpoint=self.checkpoint, **settings)
@@ -339,6 +349,7 @@ METHODS: dict[str, Method] = {
 ORDERS: dict[str, Method] = {
     "in the order of the encoder": lambda k: k.embedding_bo(initial=_ENDLESS),
     "in the order of the plain mean": lambda k: k.plain_bo(initial=_ENDLESS),
+    BY_LABELS: lambda k: k.by_labels(),
 }
 """No surrogate: cells in the order of a prediction made in advance."""
 

@@ -62,7 +62,9 @@ def test_searches_and_orders_are_measured(
     run: Run, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     methods = "embedding,embedding without pretraining,kernels,plain vector"
-    orders = "in the order of the encoder,in the order of the plain mean"
+    orders = ",".join(
+        f"in the order of the {what}" for what in ("encoder", "plain mean", "cheap labels")
+    )
     small = ["--seeds", "2", "--trials", "8", "--methods", f"{methods},{orders}"]
     result = run("embedding_search", *CHEAP, *small)
     assert list(result["methods"]) == [*methods.split(","), *orders.split(",")]
