@@ -21,6 +21,7 @@ __all__ = [
     "RandomRanking",
     "RandomSearch",
     "RegularizedEvolution",
+    "Reinforce",
     "make_optimizer",
 ]
 
@@ -34,6 +35,7 @@ _MODULES = {
     "RandomRanking": "graph_bo",
     "RandomSearch": "random_search",
     "RegularizedEvolution": "evolution",
+    "Reinforce": "reinforce",
     "SMAC": "smac",
 }
 

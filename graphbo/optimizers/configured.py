@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.spaces.base import Design, Row, SearchSpace
 from graphbo.spaces.description import whole
@@ -56,6 +57,7 @@ class Configurations:
     def __init__(self, space: SearchSpace, optimizer: str) -> None:
         self.space, self.described = space, configured(space, optimizer)
         self.decisions = self.described.decisions
+        self._nearest: dict[Architecture, Design] = {}
 
     def row(self, design: Design) -> Row:
         """Return the row of a design, that of the whole space if it is one of a pool."""
@@ -73,7 +75,9 @@ class Configurations:
             return design
         if design.architecture in self.space:
             return self.space.design_of(design.architecture, origin)
-        return self.space.neighbors(design)[0].described(origin)
+        if design.architecture not in self._nearest:
+            self._nearest[design.architecture] = self.space.neighbors(design)[0]
+        return self._nearest[design.architecture].described(origin)
 
     def to_configuration(self, design: Design) -> Configuration:
         """Return the ``ConfigSpace.Configuration`` of a design."""

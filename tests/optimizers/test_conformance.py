@@ -33,6 +33,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "embedding-bo": {"initial": 3, "surrogate": "embedding", "prior": False},
     "one-hot-gp": {"initial": 3},
     "bananas": {"initial": 3, "candidates": 10, "members": 2, "retrain_after": 4},
+    "reinforce": {"hidden": 8},
     "random": {},
     "regularized-evolution": {"population": 4, "sample": 2},
     "genetic-cnn": {"population": 4, "mutation_rate": 0.3},
@@ -41,7 +42,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "smac": {"initial": 3, "challengers": 50},
 }
 MODELLED = ("graph-bo", "embedding-bo")
-FITTED = ("smac", "one-hot-gp", "bananas")
+FITTED = ("smac", "one-hot-gp", "bananas", "reinforce")
 QUICK = [name for name in OPTIMIZERS if name not in (*MODELLED, *FITTED)]
 CELLS = CellSpace(3, ["a", "b", "c"], on="edges")
 Checkpoints = Callable[[SearchSpace], Path]
