@@ -11,6 +11,7 @@ from graphbo.optimizers.registry import OPTIMIZERS, make_optimizer
 __all__ = [
     "OPTIMIZERS",
     "SMAC",
+    "TPE",
     "Bananas",
     "EmbeddingBO",
     "GeneticCNN",
@@ -37,6 +38,7 @@ _MODULES = {
     "RegularizedEvolution": "evolution",
     "Reinforce": "reinforce",
     "SMAC": "smac",
+    "TPE": "tpe",
 }
 
 

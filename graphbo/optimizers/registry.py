@@ -26,6 +26,7 @@ OPTIMIZERS = {
     "local-search": "hill climbing with restarts",
     "random-ranking": "the candidates of graph-bo, ranked at random",
     "smac": "the random forests of SMAC3, on configurations",
+    "tpe": "the tree-structured Parzen estimator of Optuna, on configurations",
 }
 """What each optimiser is, by the name that the command line calls it."""
 
@@ -41,6 +42,7 @@ _CLASSES = {
     "local-search": "local_search:LocalSearch",
     "random-ranking": "graph_bo:RandomRanking",
     "smac": "smac:SMAC",
+    "tpe": "tpe:TPE",
 }
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false"}
 _TRUTH = {"true": True, "false": False}

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import copy
-import logging
 import random
 import tempfile
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +14,7 @@ import numpy as np
 from graphbo.errors import InputError, MissingExtraError
 from graphbo.optimizers.base import Optimizer
 from graphbo.optimizers.configured import Configurations
+from graphbo.optimizers.wrapped import undisturbed
 from graphbo.spaces.base import Design, SearchSpace
 from graphbo.trial import Trial
 
@@ -140,7 +138,7 @@ class _Challengers:
     def _initial(self) -> Iterator[Design]:
         from smac.initial_design import SobolInitialDesign
 
-        with _undisturbed():
+        with undisturbed("smac"):
             design = SobolInitialDesign(self._scenario(), n_configs=self._optimizer.initial)
             configurations = design.select_configurations()
         found = (self._read(configuration) for configuration in configurations)
@@ -191,7 +189,7 @@ class _Challengers:
         from smac.runhistory.dataclasses import TrialInfo
 
         # SMAC3 writes what the scenario is, once; nothing reads it.
-        with tempfile.TemporaryDirectory(prefix="graphbo-smac-") as folder, _undisturbed():
+        with tempfile.TemporaryDirectory(prefix="graphbo-smac-") as folder, undisturbed("smac"):
             scenario = self._scenario(folder)
             facade = Facade(
                 scenario,
@@ -251,7 +249,7 @@ class _Challengers:
 
         status = StatusType.CRASHED if value is None else StatusType.SUCCESS
         cost = (self._worst if value is None else value) / self._unit
-        with _undisturbed():
+        with undisturbed("smac"):
             facade.tell(info, TrialValue(cost, status=status), save=False)
 
 
@@ -259,25 +257,11 @@ def _ask(facade: HyperparameterOptimizationFacade) -> TrialInfo | None:
     """Return what SMAC3 proposes next, or None if it finds nothing new."""
     from smac.main.exceptions import ConfigurationSpaceExhaustedException
 
-    with _undisturbed():
+    with undisturbed("smac"):
         try:
             return facade.ask()
         except (StopIteration, ConfigurationSpaceExhaustedException):
             return None
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Let SMAC3 neither log nor warn inside."""
-    logger = logging.getLogger("smac")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def _import() -> None:

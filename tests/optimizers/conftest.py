@@ -14,7 +14,7 @@ from graphbo.spaces import SearchSpace
 from graphbo.spaces.description import described
 
 Checkpoints = Callable[[SearchSpace], Path]
-PACKAGES = {"smac": "smac"}
+PACKAGES = {"smac": "smac", "tpe": "optuna"}
 
 
 @pytest.fixture(autouse=True)

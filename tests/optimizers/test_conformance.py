@@ -40,9 +40,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "local-search": {},
     "random-ranking": {"initial": 3},
     "smac": {"initial": 3, "challengers": 50},
+    "tpe": {"initial": 3},
 }
 MODELLED = ("graph-bo", "embedding-bo")
-FITTED = ("smac", "one-hot-gp", "bananas", "reinforce")
+FITTED = ("smac", "tpe", "one-hot-gp", "bananas", "reinforce")
 QUICK = [name for name in OPTIMIZERS if name not in (*MODELLED, *FITTED)]
 CELLS = CellSpace(3, ["a", "b", "c"], on="edges")
 Checkpoints = Callable[[SearchSpace], Path]
