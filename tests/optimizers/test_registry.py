@@ -14,9 +14,10 @@ import graphbo.optimizers
 from graphbo.errors import InputError
 from graphbo.optimizers import OPTIMIZERS, LocalSearch, RegularizedEvolution, make_optimizer
 from graphbo.optimizers.registry import file_name, split_names
-from graphbo.spaces import CellSpace, SearchSpace
+from graphbo.spaces import CellSpace, ChainSpace, SearchSpace
 
 SPACE = CellSpace(3, ["a"], on="edges")
+CHAINS = ChainSpace(2)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -24,9 +25,10 @@ def test_each_name_makes_its_optimizer(
     name: str, tiny_checkpoint: Callable[[SearchSpace], Path]
 ) -> None:
     given = {"checkpoint": tiny_checkpoint(SPACE)} if name == "embedding-bo" else {}
-    optimizer = make_optimizer(name, SPACE, seed=7, **given)
+    space = CHAINS if name == "q-learning" else SPACE
+    optimizer = make_optimizer(name, space, seed=7, **given)
     assert optimizer.name == name
-    assert optimizer.space is SPACE
+    assert optimizer.space is space
     assert optimizer.seed == 7
 
 
