@@ -63,6 +63,7 @@ LAYERS: dict[str, set[str]] = {
         "graphbo.training",
     },
     "graphbo.importers": {*_POINTS, "graphbo.problems"},
+    "graphbo.integrations": {*_POINTS, "graphbo.optimizers"},
     "graphbo.tabulate": {
         *_POINTS,
         "graphbo.datasets",

@@ -1,0 +1,1 @@
+"""graphbo inside other packages; each module needs the extra of its name."""
