@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graphbo.errors import InputError
+from graphbo.spaces.base import Design
 from graphbo.trial import Trial
 
 _UNLIMITED = 2**31
@@ -19,7 +20,8 @@ class Budget:
         trials: Number of trials, failed ones included.
         seconds: Seconds of evaluation, as the evaluator states its cost; a trial that raised
             counts the time that it took.
-        epochs: Epochs of training; a trial that raised counts in full.
+        epochs: Epochs of training; a trial that raised counts in full, and one that went on from
+            the checkpoint of a shorter one of its design what came after it.
 
     Raises:
         InputError: If there is no limit, or one is not positive.
@@ -41,7 +43,7 @@ class Budget:
         """Return how many trials may run at once now; 0 if a limit is reached."""
         if self.seconds is not None and sum(map(_seconds, finished)) >= self.seconds:
             return 0
-        if self.epochs is not None and sum(map(_epochs, finished)) >= self.epochs:
+        if self.epochs is not None and _all_epochs(finished) >= self.epochs:
             return 0
         return _UNLIMITED if self.trials is None else max(self.trials - len(finished), 0)
 
@@ -65,6 +67,17 @@ def _seconds(trial: Trial) -> float:
     if trial.evaluation is not None:
         return trial.evaluation.cost if trial.evaluation.cost > 0 else 0.0
     return (trial.finished or 0.0) - (trial.started or 0.0)
+
+
+def _all_epochs(finished: Sequence[Trial]) -> float:
+    total = 0.0
+    trained: dict[Design, float] = {}
+    for trial in finished:
+        epochs, before = _epochs(trial), trained.get(trial.design, 0.0)
+        total += epochs - before if before < epochs else epochs
+        if trial.evaluation is not None and trial.evaluation.checkpoint is not None:
+            trained[trial.design] = max(epochs, before)
+    return total
 
 
 def _epochs(trial: Trial) -> float:

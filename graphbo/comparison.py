@@ -77,7 +77,8 @@ def compare(
         raise InputError("a comparison needs at least one optimiser")
     known = _load(problem, data)
     for name in names:
-        make_optimizer(name, known.space).check_problem(known.name, known.fidelity)
+        optimizer = make_optimizer(name, known.space, epochs=known.epochs)
+        optimizer.check_problem(known.name, known.fidelity)
     folder = Path(output)
     try:
         (folder / "runs").mkdir(parents=True, exist_ok=True)

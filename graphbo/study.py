@@ -18,12 +18,12 @@ import numpy as np
 from graphbo.architecture import Architecture
 from graphbo.budget import Budget
 from graphbo.errors import InputError
-from graphbo.evaluators.base import Evaluator, Report
+from graphbo.evaluators.base import Evaluator, Report, offered_epochs
 from graphbo.optimizers.base import Optimizer
 from graphbo.problems.base import Problem
 from graphbo.spaces.base import Design, SearchSpace
 from graphbo.storage import Ask, Storage, evaluation_to_text
-from graphbo.trial import Evaluation, Fidelity, Job, Trial
+from graphbo.trial import Evaluation, Fidelity, Job, Trial, longest
 
 Callback = Callable[[Trial], None]
 
@@ -51,15 +51,18 @@ class Result:
     def best(self) -> Trial:
         """The trial with the lowest value, the earliest of equals.
 
+        Where some were trained for more epochs than others, it is one of those trained longest.
+
         Raises:
             ValueError: If no trial has completed.
         """
-        values = [math.inf if trial.value is None else trial.value for trial in self.trials]
+        full = longest(self.trials)
+        values = [math.inf if trial.value is None else trial.value for trial in full]
         if self.failed == len(self.trials):
             last = next((trial.error for trial in reversed(self.trials) if trial.error), None)
             reason = f"; the last one failed with: {last.strip().splitlines()[-1]}" if last else ""
             raise ValueError(f"none of the {len(self.trials)} trials completed{reason}")
-        return self.trials[values.index(min(values))]
+        return full[values.index(min(values))]
 
     @property
     def architecture(self) -> Architecture:
@@ -141,7 +144,8 @@ class Study:
         if isinstance(optimizer, str):
             from graphbo.optimizers import make_optimizer
 
-            chosen = make_optimizer(optimizer, space, seed=seed)
+            epochs = offered_epochs(evaluator, fidelity or {})
+            chosen = make_optimizer(optimizer, space, seed=seed, epochs=epochs)
         else:
             chosen = optimizer
         if chosen.told or chosen.pending:
@@ -329,8 +333,8 @@ class Study:
                 design,
                 number=number,
                 ask=self._asks,
-                fidelity=self.fidelity,
-                seed=self._seed_of(design, number),
+                fidelity=(fidelity := self.fidelity | dict(design.fidelity or {})),
+                seed=self._seed_of(design, fidelity, number),
                 started=time.time(),
             )
             for number, design in enumerate(designs, start=first)
@@ -341,9 +345,9 @@ class Study:
         self._exhausted = not trials
         return trials
 
-    def _seed_of(self, design: Design, number: int) -> int:
+    def _seed_of(self, design: Design, fidelity: Fidelity, number: int) -> int:
         """Return a trial's seed: of the study and the number, or of the trial it goes on from."""
-        earlier = self._earlier(design, self.fidelity)
+        earlier = self._earlier(design, fidelity)
         if earlier is not None:
             return earlier.seed
         return int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
@@ -369,7 +373,9 @@ class Study:
     def _resume(self) -> None:
         log = self._storage.log()
         self.optimizer.replay(
-            [trial.design for trial in entry.trials] if isinstance(entry, Ask) else entry
+            [trial.design.at(trial.fidelity) for trial in entry.trials]
+            if isinstance(entry, Ask)
+            else entry
             for entry in log
         )
         for entry in log:

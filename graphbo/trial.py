@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from graphbo.spaces.base import Design
@@ -78,8 +79,23 @@ class Trial:
     finished: float | None = None
 
     @property
+    def epochs(self) -> float:
+        """The epochs of the fidelity, infinite if it does not limit them."""
+        return self.fidelity.get("epochs", math.inf)
+
+    @property
     def state(self) -> str:
         """``"completed"``, ``"failed"`` or ``"running"``."""
         if self.value is not None:
             return "completed"
         return "running" if self.error is None else "failed"
+
+
+def longest(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the trials with the most epochs among those that completed, in order.
+
+    Low values after fewer epochs are no results yet: what a search found is among these. All
+    trials are returned if none completed.
+    """
+    most = max((trial.epochs for trial in trials if trial.value is not None), default=None)
+    return [trial for trial in trials if most is None or trial.epochs == most]

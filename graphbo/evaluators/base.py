@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from graphbo.architecture import Architecture
-from graphbo.trial import Evaluation, Job
+from graphbo.trial import Evaluation, Fidelity, Job
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,13 @@ class Evaluator(ABC):
         objectives: The names of the objectives it reports; the first is the one to minimise.
         capacity: How many jobs it takes at once.
         checkpoints: The folder in which it keeps the states of jobs, if it keeps any.
+        epochs: The numbers of epochs that it can train for, ascending; empty if there is no choice.
     """
 
     objectives: tuple[str, ...] = ("validation_error",)
     capacity: int = 1
     checkpoints: str | Path | None = None
+    epochs: Sequence[int] = ()
 
     def describe(self) -> Mapping[str, Any]:
         """Return settings that results depend on, by name, as JSON values.
@@ -60,6 +63,12 @@ class Evaluator(ABC):
                 yield Report(job, self.evaluate_one(job))
             except Exception:
                 yield Report(job, error=traceback.format_exc())
+
+
+def offered_epochs(evaluator: Evaluator, fidelity: Fidelity) -> list[int]:
+    """Return the numbers of epochs that an evaluator offers, up to those of a fidelity."""
+    most = fidelity.get("epochs", math.inf)
+    return [epochs for epochs in evaluator.epochs if epochs <= most]
 
 
 class FunctionEvaluator(Evaluator):

@@ -15,6 +15,8 @@ from graphbo.spaces.base import Design, Row
 from graphbo.trial import Evaluation, Fidelity, Job
 
 Array = NDArray[np.float64]
+_CHECKPOINT = "epochs "
+"""What a checkpoint of a look-up begins with; the epochs follow."""
 
 
 class TableEvaluator(Evaluator):
@@ -39,7 +41,8 @@ class TableEvaluator(Evaluator):
             one of the network's entries that the seed of the job picks, as noise, while `values`
             averages them.
         curves: Whether the schedules are points of one training, so that the results up to the
-            one asked for are its learning curve.
+            one asked for are its learning curve, and a job that goes on from a shorter schedule
+            costs the rest.
 
     Raises:
         InputError: If the shapes do not agree or an argument is out of range.
@@ -161,13 +164,26 @@ class TableEvaluator(Evaluator):
         if self.epochs:
             facts["epochs"] = float(self.epochs[schedule])
         cost = 0.0 if self._cost is None else float(np.nan_to_num(self._cost[entry, schedule]))
+        checkpoint = None
+        if self.curves and self.epochs:
+            cost -= self._paid(job.checkpoint, entry, schedule)
+            if schedule < len(self.epochs) - 1:
+                checkpoint = f"{_CHECKPOINT}{self.epochs[schedule]}"
         curve = self._shown[self.objectives[0]][entry, : schedule + 1]
         return Evaluation(
             objectives,
             cost=cost,
             curve=tuple(curve.tolist()) if self.curves and np.isfinite(curve).all() else (),
             facts={name: value for name, value in facts.items() if np.isfinite(value)},
+            checkpoint=checkpoint,
         )
+
+    def _paid(self, checkpoint: str | None, entry: int, schedule: int) -> float:
+        """Return the seconds up to a checkpoint that an earlier look-up left, before a schedule."""
+        if self._cost is None or checkpoint is None or not checkpoint.startswith(_CHECKPOINT):
+            return 0.0
+        done = self._schedule({"epochs": float(checkpoint.removeprefix(_CHECKPOINT))})
+        return float(np.nan_to_num(self._cost[entry, done])) if done < schedule else 0.0
 
     def _schedule(self, fidelity: Fidelity) -> int:
         if not fidelity:
@@ -178,7 +194,7 @@ class TableEvaluator(Evaluator):
             raise InputError(
                 f"the table has no results at the fidelity {dict(fidelity)}; it records {recorded}"
             )
-        return self.epochs.index(int(epochs))
+        return self.epochs.index(epochs)
 
     def _entry(self, design: Design) -> int:
         network = design.architecture.pruned()

@@ -153,6 +153,7 @@ class TrainingEvaluator(Evaluator):
         choose_precision(precision, choose_device(device))
         self.build = build
         self.recipe = Recipe() if recipe is None else recipe
+        self.epochs = () if fit is not None else range(1, self.recipe.epochs + 1)
         self.device = device
         self.threads = threads
         self.precision = precision

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -32,6 +34,8 @@ class Optimizer(ABC):
 
     name: str
     """What the command line calls it."""
+    multi_fidelity: ClassVar[bool] = False
+    """Whether it decides how thoroughly designs are evaluated; see `MultiFidelityOptimizer`."""
 
     def __init__(self, space: SearchSpace, *, seed: int = 0, **settings: object) -> None:
         self.space = space
@@ -40,7 +44,7 @@ class Optimizer(ABC):
         self.told: list[Trial] = []
         self.pending: list[Design] = []
         self._seen: set[Architecture] = set()
-        self._told: set[Architecture] = set()
+        self._told: set[object] = set()
         self._asks = 0
 
     @abstractmethod
@@ -63,7 +67,7 @@ class Optimizer(ABC):
         return min(self.completed, key=lambda trial: trial.value or 0.0, default=None)
 
     def ask(self, n: int = 1) -> list[Design]:
-        """Propose designs to evaluate.
+        """Propose designs to evaluate, each as thoroughly as its fidelity says if it has one.
 
         Args:
             n: How many.
@@ -87,20 +91,24 @@ class Optimizer(ABC):
         Args:
             trials: Finished trials, in the order in which they finished. A trial without a value,
                 or with one that is not finite, counts as failed. A design that was never proposed
-                is welcome, as prior knowledge.
+                is welcome, as prior knowledge. Without a fidelity, a trial has that of its design.
 
         Raises:
             ValueError: If a design was told before.
         """
         for trial in [trials] if isinstance(trials, Trial) else trials:
-            if trial.design.architecture in self._told:
+            if trial.design.fidelity and not trial.fidelity:
+                trial = replace(trial, fidelity=trial.design.fidelity)
+            if self._key(trial) in self._told:
                 raise ValueError(f"{trial.design.architecture!r} was told before")
             if trial.value is not None and not math.isfinite(trial.value):
-                trial = Trial(trial.design, error=f"the value {trial.value} is not finite")
+                error = f"the value {trial.value} is not finite"
+                trial = replace(trial, value=None, error=error)
             self.pending = [design for design in self.pending if design != trial.design]
             self._seen.add(trial.design.architecture)
-            self._told.add(trial.design.architecture)
+            self._told.add(self._key(trial))
             self.told.append(trial)
+            self._record_tell(trial)
 
     def check_problem(self, problem: str, fidelity: Fidelity) -> None:  # noqa: B027 (allows all)
         """Refuse a problem that the optimiser must not be used on; a study asks once.
@@ -124,6 +132,13 @@ class Optimizer(ABC):
                 self.tell(entry)
             else:
                 self._record_ask(entry)
+
+    def _record_tell(self, trial: Trial) -> None:  # noqa: B027 (most have nothing to add)
+        """Take note of a trial that was told; a subclass may keep a state of its own."""
+
+    def _key(self, trial: Trial) -> object:
+        """Return what can be told once."""
+        return trial.design.architecture
 
     def _record_ask(self, designs: Sequence[Design]) -> None:
         self._asks += 1

@@ -7,7 +7,7 @@ import hashlib
 import importlib
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graphbo.errors import InputError
@@ -28,6 +28,9 @@ OPTIMIZERS = {
     "random-ranking": "the candidates of graph-bo, ranked at random",
     "smac": "the random forests of SMAC3, on configurations",
     "tpe": "the tree-structured Parzen estimator of Optuna, on configurations",
+    "successive-halving": "random designs, of which the best train longer",
+    "hyperband": "successive halving at every trade-off between many designs and long trainings",
+    "asha": "asynchronous successive halving",
 }
 """What each optimiser is, by the name that the command line calls it."""
 
@@ -45,13 +48,18 @@ _CLASSES = {
     "random-ranking": "graph_bo:RandomRanking",
     "smac": "smac:SMAC",
     "tpe": "tpe:TPE",
+    "successive-halving": "hyperband:SuccessiveHalving",
+    "hyperband": "hyperband:Hyperband",
+    "asha": "asha:ASHA",
 }
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false"}
 _TRUTH = {"true": True, "false": False}
 _LONGEST = 60
 
 
-def make_optimizer(name: str, space: SearchSpace, *, seed: int = 0, **settings: Any) -> Optimizer:
+def make_optimizer(
+    name: str, space: SearchSpace, *, seed: int = 0, epochs: Sequence[int] = (), **settings: Any
+) -> Optimizer:
     """Return a new optimiser.
 
     Args:
@@ -60,6 +68,8 @@ def make_optimizer(name: str, space: SearchSpace, *, seed: int = 0, **settings: 
             are read as what the setting takes, ``none`` as None where it may be that.
         space: The search space.
         seed: The seed of all randomness.
+        epochs: The numbers of epochs that designs can be trained for, ascending; only optimisers
+            with several fidelities look at it.
         settings: Further arguments of the optimiser.
 
     Raises:
@@ -77,7 +87,8 @@ def make_optimizer(name: str, space: SearchSpace, *, seed: int = 0, **settings: 
     parameters = {
         parameter.name: parameter
         for parameter in inspect.signature(kind).parameters.values()
-        if parameter.kind is not parameter.VAR_KEYWORD and parameter.name not in ("space", "seed")
+        if parameter.kind is not parameter.VAR_KEYWORD
+        and parameter.name not in ("space", "seed", "epochs")
     }
     written = _pairs(name, text) if colon else {}
     for setting in (*written, *settings):
@@ -87,6 +98,8 @@ def make_optimizer(name: str, space: SearchSpace, *, seed: int = 0, **settings: 
             raise InputError(f"{name} is given the setting {setting!r} twice")
     for setting, value in written.items():
         settings[setting] = _value(f"{setting} of {name}", value, parameters[setting].annotation)
+    if kind.multi_fidelity:
+        settings["epochs"] = epochs
     return kind(space, seed=seed, **settings)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from graphbo.evaluators.base import Evaluator
+from graphbo.evaluators.base import Evaluator, offered_epochs
 from graphbo.spaces.base import SearchSpace
 from graphbo.trial import Fidelity
 
@@ -36,3 +36,8 @@ class Problem:
     top_permille: float | None = None
     fidelity: Fidelity = field(default_factory=dict)
     trials: int = 100
+
+    @property
+    def epochs(self) -> list[int]:
+        """The numbers of epochs that its designs can be trained for, up to the full fidelity."""
+        return offered_epochs(self.evaluator, self.fidelity)

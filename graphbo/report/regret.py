@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from graphbo.errors import MissingExtraError
 from graphbo.report.bootstrap import Array, bootstrap_interval
-from graphbo.trial import Trial
+from graphbo.trial import Trial, longest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,13 +31,19 @@ def incumbent_values(trials: Iterable[Trial], length: int | None = None) -> Arra
     """Return the best value after each trial.
 
     Args:
-        trials: In the order in which they finished; a failed one changes nothing.
+        trials: In the order in which they finished; a failed one changes nothing, and neither does
+            one trained for fewer epochs than others.
         length: If given, the curve is cut, or drawn out with its last value, to that length.
 
     Returns:
         One value for each trial; NaN before the first that completed.
     """
-    values = [np.nan if trial.value is None else trial.value for trial in trials]
+    trials = list(trials)
+    counted = {id(trial) for trial in longest(trials)}
+    values = [
+        np.nan if trial.value is None or id(trial) not in counted else trial.value
+        for trial in trials
+    ]
     curve = np.fmin.accumulate(np.array(values, dtype=np.float64))
     if length is None:
         return curve

@@ -46,15 +46,22 @@ class Design:
         architecture: The network.
         row: The index of the choice taken at each decision, -1 where a decision is inactive.
         origin: How the optimiser came by it, such as ``"initial"`` or ``"mutation"``.
+        fidelity: How thoroughly to evaluate it, where the optimiser decides that; None leaves it
+            to the study.
     """
 
     architecture: Architecture
     row: Row = field(compare=False)
     origin: str = field(default="", compare=False)
+    fidelity: Mapping[str, float] | None = field(default=None, compare=False)
 
     def described(self, origin: str) -> Design:
         """Return the same design with another origin."""
         return replace(self, origin=origin)
+
+    def at(self, fidelity: Mapping[str, float] | None) -> Design:
+        """Return the same design, to be evaluated so thoroughly."""
+        return replace(self, fidelity=fidelity)
 
 
 class SearchSpace(ABC):

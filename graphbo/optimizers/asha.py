@@ -1,0 +1,50 @@
+"""Asynchronous successive halving."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from graphbo.optimizers.multi_fidelity import MultiFidelityOptimizer
+from graphbo.spaces.base import Design
+
+
+class ASHA(MultiFidelityOptimizer):
+    """Promotes a design as soon as it is among the best of its rung, and starts new ones meanwhile.
+
+    Whenever a design is asked for, the highest rung with a design that is among its best
+    ``1 / eta`` so far, and has not climbed yet, lets the best of those climb; if there is none, a
+    random design starts at the lowest rung.
+
+    Reference: Li et al., "A system for massively parallel hyperparameter tuning", MLSys 2020,
+    algorithm 2.
+
+    Args: those of `MultiFidelityOptimizer`.
+    """
+
+    name = "asha"
+
+    def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
+        chosen: list[Design] = []
+        while len(chosen) < n:
+            design = self._promoted(chosen)
+            if design is None:
+                fresh = self._sample_unseen(1, rng, chosen)
+                if not fresh:
+                    break
+                design = self._asked(fresh[0], 0)
+            chosen.append(design)
+        return chosen
+
+    def _promoted(self, chosen: Sequence[Design]) -> Design | None:
+        """Return the next design that climbs, at its new rung; None if none does."""
+        busy = {design.architecture for design in [*self.pending, *chosen]}
+        climbed = {(trial.design.architecture, trial.epochs) for trial in self.told}
+        for rung in reversed(range(len(self.rungs) - 1)):
+            ranked = sorted(self.at_rung(rung), key=lambda trial: trial.value or 0.0)
+            for trial in ranked[: self._kept(len(ranked), rung)]:
+                design, above = trial.design, self.rungs[rung + 1]
+                if (design.architecture, above) not in climbed and design.architecture not in busy:
+                    return self._asked(design, rung + 1)
+        return None
