@@ -1,4 +1,4 @@
-"""The command line: ``graphbo search``, ``compare``, ``pretrain``, ``table``, ``list``."""
+"""The command line: ``graphbo search``, ``compare``, ``pretrain``, ``table``, ``export``, ..."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphbo.cli_export import app as export_app
 from graphbo.cli_pretrain import StoppedError, pretrain
 from graphbo.cli_table import app as table_app
 from graphbo.errors import InputError, MissingExtraError
@@ -29,6 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(table_app)
+app.add_typer(export_app)
 app.command()(pretrain)
 _INTERRUPTED = 130
 

@@ -93,6 +93,7 @@ LAYERS: dict[str, set[str]] = {
 _OUTERMOST = {
     "graphbo",
     "graphbo.cli",
+    "graphbo.cli_export",
     "graphbo.cli_pretrain",
     "graphbo.cli_table",
     "graphbo.__main__",

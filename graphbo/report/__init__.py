@@ -1,6 +1,7 @@
 """Regret curves and drawings of architectures."""
 
 from graphbo.report.bootstrap import bootstrap_interval
+from graphbo.report.deepcave import write_deepcave
 from graphbo.report.drawing import draw
 from graphbo.report.effects import draw_effects
 from graphbo.report.progress import describe
@@ -16,4 +17,5 @@ __all__ = [
     "incumbent_values",
     "search_figure",
     "summarize",
+    "write_deepcave",
 ]
