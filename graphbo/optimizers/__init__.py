@@ -10,6 +10,7 @@ from graphbo.optimizers.registry import OPTIMIZERS, make_optimizer
 
 __all__ = [
     "OPTIMIZERS",
+    "PNAS",
     "SMAC",
     "TPE",
     "Bananas",
@@ -34,6 +35,7 @@ _MODULES = {
     "GraphBO": "graph_bo",
     "LocalSearch": "local_search",
     "OneHotGP": "one_hot_gp",
+    "PNAS": "pnas",
     "QLearning": "q_learning",
     "RandomRanking": "graph_bo",
     "RandomSearch": "random_search",

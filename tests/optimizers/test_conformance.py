@@ -33,6 +33,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "embedding-bo": {"initial": 3, "surrogate": "embedding", "prior": False},
     "one-hot-gp": {"initial": 3},
     "bananas": {"initial": 3, "candidates": 10, "members": 2, "retrain_after": 4},
+    "pnas": {"beam": 3, "members": 2},
     "reinforce": {"hidden": 8},
     "q-learning": {"schedule": 8},
     "random": {},
@@ -47,7 +48,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "asha": {"epochs": (1, 2)},
 }
 MODELLED = ("graph-bo", "embedding-bo")
-FITTED = ("smac", "tpe", "one-hot-gp", "bananas", "reinforce")
+FITTED = ("smac", "tpe", "one-hot-gp", "bananas", "pnas", "reinforce")
 QUICK = [name for name in OPTIMIZERS if name not in (*MODELLED, *FITTED)]
 ON_CELLS = [name for name in OPTIMIZERS if name != "q-learning"]
 CELLS = CellSpace(3, ["a", "b", "c"], on="edges")
