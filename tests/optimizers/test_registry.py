@@ -26,7 +26,7 @@ def test_each_name_makes_its_optimizer(
 ) -> None:
     given = {"checkpoint": tiny_checkpoint(SPACE)} if name == "embedding-bo" else {}
     space = CHAINS if name == "q-learning" else SPACE
-    optimizer = make_optimizer(name, space, seed=7, **given)
+    optimizer = make_optimizer(name, space, seed=7, epochs=(1, 2), **given)
     assert optimizer.name == name
     assert optimizer.space is space
     assert optimizer.seed == 7
