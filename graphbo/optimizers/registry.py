@@ -32,6 +32,7 @@ OPTIMIZERS = {
     "successive-halving": "random designs, of which the best train longer",
     "hyperband": "successive halving at every trade-off between many designs and long trainings",
     "asha": "asynchronous successive halving",
+    "bohb": "hyperband that starts from a density of good configurations",
 }
 """What each optimiser is, by the name that the command line calls it."""
 
@@ -53,6 +54,7 @@ _CLASSES = {
     "successive-halving": "hyperband:SuccessiveHalving",
     "hyperband": "hyperband:Hyperband",
     "asha": "asha:ASHA",
+    "bohb": "bohb:BOHB",
 }
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false"}
 _TRUTH = {"true": True, "false": False}

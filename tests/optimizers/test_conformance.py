@@ -46,6 +46,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "successive-halving": {"epochs": (1, 2)},
     "hyperband": {"epochs": (1, 2)},
     "asha": {"epochs": (1, 2)},
+    "bohb": {"epochs": (1, 2)},
 }
 MODELLED = ("graph-bo", "embedding-bo")
 FITTED = ("smac", "tpe", "one-hot-gp", "bananas", "pnas", "reinforce")
