@@ -18,6 +18,7 @@ from graphbo.kernels.embedding import (
     RowFeatures,
 )
 from graphbo.kernels.feature_maps import FeatureMap, WeisfeilerLehmanMap
+from graphbo.kernels.fidelity import FidelityKernel
 from graphbo.kernels.graphlets import GraphletKernel, GraphletMap
 from graphbo.kernels.matern import MaternEmbeddingKernel
 from graphbo.kernels.naming import Feature, Occurrence
@@ -50,6 +51,7 @@ __all__ = [
     "Feature",
     "FeatureMap",
     "FeatureStore",
+    "FidelityKernel",
     "GraphletKernel",
     "GraphletMap",
     "HammingKernel",

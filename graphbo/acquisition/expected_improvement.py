@@ -27,7 +27,11 @@ _MAX_COVARIANCES = 4_000_000
 
 
 def score(
-    models: Sequence[SurrogateModel], X: Tensor, kind: str = "logei", pending: Tensor | None = None
+    models: Sequence[SurrogateModel],
+    X: Tensor,
+    kind: str = "logei",
+    pending: Tensor | None = None,
+    best: Sequence[Tensor] | None = None,
 ) -> Tensor:
     """Return the logarithm of the expected improvement at each point, averaged over models.
 
@@ -45,31 +49,41 @@ def score(
         X: `n x d` points.
         kind: One of `ACQUISITIONS`.
         pending: `p x d` points being evaluated.
+        best: What an improvement improves on, for each model; by default its lowest target. Only
+            ``"logei"`` can be told.
 
     Returns:
         `n` values, larger is better.
 
     Raises:
-        ValueError: If the kind is unknown.
+        ValueError: If the kind is unknown, or another than ``"logei"`` is told the best.
     """
     if kind not in ACQUISITIONS:
         raise ValueError(f"the acquisition function is one of {ACQUISITIONS}; got {kind!r}")
+    if best is None:
+        best = [model.train_targets.min() for model in models]
+    elif kind != "logei":
+        raise ValueError(f"the acquisition function {kind!r} finds out the best by itself")
     waiting = 0 if pending is None else len(pending)
     if kind == "logei":
-        return _average([_analytic(model, pending) for model in models], X)
+        return _average(
+            [_analytic(model, low, pending) for model, low in zip(models, best, strict=True)], X
+        )
     functions = [_monte_carlo(model, kind, pending) for model in models]
     baseline = max(len(getattr(function, "X_baseline", ())) for function in functions)
     affordable = max(_MAX_COVARIANCES // (1 + waiting + baseline) ** 2, 1)
     if affordable >= len(X):
         return _average(functions, X)
-    best = _average([_analytic(model) for model in models], X).topk(affordable).indices
+    analytic = [_analytic(model, low) for model, low in zip(models, best, strict=True)]
+    scored = _average(analytic, X).topk(affordable).indices
     result = torch.full((len(X),), -math.inf, dtype=X.dtype)
-    result[best] = _average(functions, X[best])
+    result[scored] = _average(functions, X[scored])
     return result
 
 
-def _analytic(model: SurrogateModel, pending: Tensor | None = None) -> AcquisitionFunction:
-    best = model.train_targets.min()
+def _analytic(
+    model: SurrogateModel, best: Tensor, pending: Tensor | None = None
+) -> AcquisitionFunction:
     if pending is None or not len(pending):
         return LogExpectedImprovement(model, best_f=best, maximize=False)
     return PendingLogEI(model, best, pending)

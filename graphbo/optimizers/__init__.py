@@ -9,6 +9,8 @@ from graphbo.optimizers.base import Optimizer
 from graphbo.optimizers.registry import OPTIMIZERS, make_optimizer
 
 __all__ = [
+    "ASHA",
+    "BOHB",
     "OPTIMIZERS",
     "PNAS",
     "SMAC",
@@ -17,7 +19,10 @@ __all__ = [
     "EmbeddingBO",
     "GeneticCNN",
     "GraphBO",
+    "GraphMF",
+    "Hyperband",
     "LocalSearch",
+    "MultiFidelityOptimizer",
     "OneHotGP",
     "Optimizer",
     "QLearning",
@@ -25,15 +30,21 @@ __all__ = [
     "RandomSearch",
     "RegularizedEvolution",
     "Reinforce",
+    "SuccessiveHalving",
     "make_optimizer",
 ]
 
 _MODULES = {
+    "ASHA": "asha",
+    "BOHB": "bohb",
     "Bananas": "bananas",
     "EmbeddingBO": "embedding_bo",
     "GeneticCNN": "genetic_cnn",
     "GraphBO": "graph_bo",
+    "GraphMF": "graph_mf",
+    "Hyperband": "hyperband",
     "LocalSearch": "local_search",
+    "MultiFidelityOptimizer": "multi_fidelity",
     "OneHotGP": "one_hot_gp",
     "PNAS": "pnas",
     "QLearning": "q_learning",
@@ -42,6 +53,7 @@ _MODULES = {
     "RegularizedEvolution": "evolution",
     "Reinforce": "reinforce",
     "SMAC": "smac",
+    "SuccessiveHalving": "hyperband",
     "TPE": "tpe",
 }
 

@@ -200,7 +200,7 @@ class GraphBO(PoolSearch):
         completed = self.completed
         designs = [trial.design for trial in completed]
         values = [trial.value for trial in completed if trial.value is not None]
-        fit_on = _last_refit(len(completed))
+        fit_on = last_refit(len(completed))
         if fit_on == self._fitted_on:
             self.surrogate.condition(designs, values)
         else:
@@ -220,7 +220,7 @@ class GraphBO(PoolSearch):
         return values
 
 
-def _last_refit(n: int) -> int:
+def last_refit(n: int) -> int:
     """Return the number of observations at which the hyperparameters in use at n were fitted.
 
     Each fit serves until the observations have grown by a tenth.

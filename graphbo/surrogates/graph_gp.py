@@ -21,6 +21,7 @@ from linear_operator.operators import to_linear_operator
 from linear_operator.utils.cholesky import psd_safe_cholesky
 from torch import Tensor
 
+from graphbo.kernels import FidelityKernel
 from graphbo.surrogates.low_rank import LowRankPosterior, inducing_observations
 from graphbo.surrogates.model import SurrogateModel
 from graphbo.surrogates.prior import PriorKernel, PriorMean, RowPredictor
@@ -228,24 +229,25 @@ class GraphGP(SingleTaskGP, SurrogateModel):  # type: ignore[misc]
         return known.mean(self._residuals()), known.variance
 
 
-def _prepare(kernel: Kernel, train_X: Tensor) -> None:
+def _prepare(module: Any, rows: Tensor, factor: float = 1.0) -> None:
     """Set length-scales to the typical distances, and priors with their modes there."""
-    factors: dict[object, float] = {}
-    for module in kernel.modules():
-        if isinstance(module, ProductKernel):
-            factors |= dict.fromkeys(module.kernels, math.sqrt(len(module.kernels)))
-    for module in kernel.modules():
-        if hasattr(module, "typical_lengthscale"):
-            columns = module.active_dims
-            rows = train_X if columns is None else train_X.index_select(-1, columns)
-            typical = module.typical_lengthscale(rows) * factors.get(module, 1.0)
-            module.register_constraint("raw_lengthscale", _positive())
-            module.to(train_X).lengthscale = typical
-            if not hasattr(module, "lengthscale_prior"):
-                prior = _log_normal(typical, 1.0)
-                module.register_prior(
-                    "lengthscale_prior", prior, _get_lengthscale, _set_lengthscale
-                )
+    if isinstance(module, Kernel) and module.active_dims is not None:
+        rows = rows.index_select(-1, module.active_dims)
+    if hasattr(module, "typical_lengthscale"):
+        typical = module.typical_lengthscale(rows) * factor
+        module.register_constraint("raw_lengthscale", _positive())
+        module.to(rows).lengthscale = typical
+        if not hasattr(module, "lengthscale_prior"):
+            prior = _log_normal(typical, 1.0)
+            module.register_prior("lengthscale_prior", prior, _get_lengthscale, _set_lengthscale)
+    if isinstance(module, ProductKernel):
+        for part in module.kernels:
+            _prepare(part, rows, math.sqrt(len(module.kernels)))
+        return
+    if isinstance(module, FidelityKernel):
+        rows = module.narrowed(rows)
+    for part in module.children():
+        _prepare(part, rows)
 
 
 # Named functions, since those that GPyTorch makes of a name cannot be pickled.

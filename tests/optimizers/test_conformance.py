@@ -43,6 +43,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "random-ranking": {"initial": 3},
     "smac": {"initial": 3, "challengers": 50},
     "tpe": {"initial": 3},
+    "graph-mf": {"epochs": (1, 2), "initial": 3},
     "successive-halving": {"epochs": (1, 2)},
     "hyperband": {"epochs": (1, 2)},
     "asha": {"epochs": (1, 2)},

@@ -1,0 +1,96 @@
+"""Graph kernels that choose how long to train."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import graphbo
+from graphbo.errors import InputError
+from graphbo.optimizers import Optimizer, make_optimizer
+from graphbo.spaces import CellSpace, Design
+from graphbo.study import Study
+from graphbo.trial import Evaluation, Trial
+
+SPACE = CellSpace(4, ["a", "b", "c"], on="edges")
+WEIGHTS = {"a": 3.0, "b": 2.0, "c": 1.0}
+Error = Callable[[Design, float], float]
+
+
+def error(design: Design, epochs: float) -> float:
+    """What a short training says is the truth, but for a constant."""
+    return sum(WEIGHTS[label or "a"] for *_, label in design.architecture.edges) + 90 / epochs
+
+
+def noise(design: Design, epochs: float) -> float:
+    """What a short training says has nothing to do with the truth."""
+    if epochs == 9:
+        return error(design, epochs)
+    return int(design.architecture.key[: 6 + int(epochs)], 16) % 1000 / 10
+
+
+def drive(optimizer: Optimizer, trials: int, truth: Error, *, keep: bool = False) -> list[float]:
+    """Return the epochs of each trial."""
+    asked = []
+    for _ in range(trials):
+        (design,) = optimizer.ask()
+        epochs = (design.fidelity or {})["epochs"]
+        value = truth(design, epochs)
+        evaluation = Evaluation({"error": value}, checkpoint="state" if keep else None)
+        optimizer.tell(Trial(design, value, evaluation=evaluation))
+        asked.append(epochs)
+    return asked
+
+
+def test_it_starts_at_the_lowest_rung_and_climbs() -> None:
+    optimizer = make_optimizer("graph-mf", SPACE, epochs=[1, 3, 9])
+    asked = drive(optimizer, 25, error)
+    assert asked[:5] == [1] * 5
+    assert 9 in asked
+    assert optimizer.best is not None
+    lowest = min(error(design, 9) for design in SPACE.enumerate())
+    assert optimizer.best.value == pytest.approx(lowest)
+
+
+def test_short_trainings_that_tell_nothing_are_given_up() -> None:
+    shares = []
+    for truth in (error, noise):
+        optimizer = make_optimizer("graph-mf", SPACE, epochs=[1, 3, 9])
+        asked = drive(optimizer, 40, truth)
+        shares.append(np.mean([epochs == 9 for epochs in asked[20:]]))
+    assert shares[1] > shares[0]
+
+
+def test_no_design_goes_down_or_is_trained_fully_twice() -> None:
+    optimizer = make_optimizer("graph-mf", SPACE, epochs=[1, 3, 9], initial=3)
+    drive(optimizer, 30, error, keep=True)
+    seen: dict[object, float] = {}
+    for trial in optimizer.told:
+        assert trial.epochs > seen.get(trial.design, 0)
+        seen[trial.design] = trial.epochs
+
+
+def test_a_failure_is_not_tried_again() -> None:
+    optimizer = make_optimizer("graph-mf", SPACE, epochs=[1, 9], initial=3)
+    failed = optimizer.ask(3)
+    optimizer.tell([Trial(design, error="failed") for design in failed])
+    drive(optimizer, 12, error)
+    assert not set(failed) & {trial.design for trial in optimizer.completed}
+
+
+def test_a_study_resumes_to_the_last_trial(tmp_path: object) -> None:
+    problem = graphbo.problems.get_problem("digits-table")
+    path = f"{tmp_path}/study.sqlite"
+    whole = Study.of(problem, "graph-mf").run(trials=14)
+    Study.of(problem, "graph-mf", storage=path).run(trials=9)
+    resumed = Study.of(problem, "graph-mf", storage=path).run(trials=14)
+    assert [(t.design, t.epochs) for t in resumed.trials] == [
+        (t.design, t.epochs) for t in whole.trials
+    ]
+
+
+def test_an_initial_design_is_needed() -> None:
+    with pytest.raises(InputError, match="at least 1 random design comes first; got initial=0"):
+        make_optimizer("graph-mf", SPACE, epochs=[1, 9], initial=0)
