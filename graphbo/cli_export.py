@@ -51,6 +51,7 @@ def deepcave(
     from graphbo.problems.registry import get_problem
     from graphbo.report.deepcave import write_deepcave
     from graphbo.storage import Storage
+    from graphbo.trial import Trial
 
     spaces: dict[str, SearchSpace] = {}
     for path in _studies(study):
@@ -67,7 +68,7 @@ def deepcave(
             )
         if searched not in spaces:
             spaces[searched] = get_problem(searched, data).space
-        trials = [entry for entry in log if not hasattr(entry, "trials")]
+        trials = [entry for entry in log if isinstance(entry, Trial)]
         _check(path, searched, spaces[searched], trials)
         seed = int(identity["seed"])
         name = f"{identity['optimizer']}-{seed}" if path.name == "study.sqlite" else path.stem

@@ -89,7 +89,8 @@ class GraphSampler(BaseSampler):
         settings: Further arguments of the optimiser.
 
     Raises:
-        InputError: If there is no such optimiser, or a setting cannot be used.
+        InputError: If there is no such optimiser, it chooses epochs, which in an Optuna study the
+            objective and the pruner do, or a setting cannot be used.
     """
 
     def __init__(
@@ -109,6 +110,11 @@ class GraphSampler(BaseSampler):
         self._search_space = _distributions(space, prefix)
         self._study: str | None = None
         self._optimizer = self._new_optimizer()
+        if self._optimizer.multi_fidelity:
+            raise InputError(
+                f"{optimizer} chooses epochs, which an Optuna study leaves to the objective and a "
+                "pruner; take another optimiser, such as graph-bo, beside a pruner of Optuna"
+            )
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:

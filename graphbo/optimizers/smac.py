@@ -32,9 +32,10 @@ class SMAC(Optimizer):
     """SMAC3's facade for hyperparameter optimisation on the ConfigSpace of a space.
 
     A random forest on configurations predicts the logarithm of the scaled values; after a Sobol
-    sequence, expected improvement and, one time in five, chance pick the next configuration.
-    Everything is set as SMAC3 sets it, but for the size of the initial design, which it takes from
-    a budget that an optimiser here does not know.
+    sequence, expected improvement picks the next configuration, or chance: in one draw of five, and
+    so for more of the proposals where the local search returns to what it knows. Everything is set
+    as SMAC3 sets it, but for the size of the initial design, which it takes from a budget that an
+    optimiser here does not know.
 
     SMAC3 knows configurations, and not which of them are one architecture. It is told the value of
     a configuration whose architecture was evaluated as another one, and asked again, as it is for

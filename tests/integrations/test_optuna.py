@@ -247,6 +247,8 @@ def test_any_sampler_suggests_architectures_and_what_is_none_is_pruned() -> None
 def test_what_cannot_be_used_is_named() -> None:
     with pytest.raises(InputError, match="no optimiser 'graphbo'"):
         GraphSampler(SPACE, "graphbo")
+    with pytest.raises(InputError, match="hyperband chooses .*epochs"):
+        GraphSampler(SPACE, "hyperband")
     study = optuna.create_study(directions=["minimize", "maximize"], sampler=GraphSampler(SPACE))
     with pytest.raises(InputError, match="one objective; the study has 2"):
         study.optimize(lambda trial: (objective(trial), 1.0), n_trials=1)
