@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from graphbo.errors import InputError
 from graphbo.spaces.base import Design
@@ -41,10 +42,9 @@ class Budget:
 
     def left(self, finished: Sequence[Trial]) -> int:
         """Return how many trials may run at once now; 0 if a limit is reached."""
-        if self.seconds is not None and sum(map(_seconds, finished)) >= self.seconds:
-            return 0
-        if self.epochs is not None and _all_epochs(finished) >= self.epochs:
-            return 0
+        for unit, limit in (("seconds", self.seconds), ("epochs", self.epochs)):
+            if limit is not None and finished and spent(finished, unit)[-1] >= limit:
+                return 0
         return _UNLIMITED if self.trials is None else max(self.trials - len(finished), 0)
 
     def check(self, finished: Sequence[Trial]) -> None:
@@ -69,15 +69,24 @@ def _seconds(trial: Trial) -> float:
     return (trial.finished or 0.0) - (trial.started or 0.0)
 
 
-def _all_epochs(finished: Sequence[Trial]) -> float:
-    total = 0.0
+def spent(finished: Sequence[Trial], unit: str) -> list[float]:
+    """Return what has been spent after each trial, as a `Budget` counts it.
+
+    Args:
+        finished: The trials, in the order in which they finished.
+        unit: ``"seconds"`` or ``"epochs"``.
+    """
+    costs = map(_seconds, finished) if unit == "seconds" else _further_epochs(finished)
+    return list(accumulate(costs))
+
+
+def _further_epochs(finished: Sequence[Trial]) -> Iterator[float]:
     trained: dict[Design, float] = {}
     for trial in finished:
         epochs, before = _epochs(trial), trained.get(trial.design, 0.0)
-        total += epochs - before if before < epochs else epochs
+        yield epochs - before if before < epochs else epochs
         if trial.evaluation is not None and trial.evaluation.checkpoint is not None:
             trained[trial.design] = max(epochs, before)
-    return total
 
 
 def _epochs(trial: Trial) -> float:

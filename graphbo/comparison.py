@@ -20,6 +20,7 @@ from graphbo.optimizers.registry import file_name
 from graphbo.problems.base import Problem
 from graphbo.report.progress import progress_bar
 from graphbo.report.regret import anytime_figure
+from graphbo.report.spending import spending_curves, summarize_spending
 from graphbo.report.summary import regret_curves, summarize, to_json
 from graphbo.report.table import write_evaluations
 from graphbo.study import Result, Study
@@ -45,8 +46,9 @@ def compare(
     Each run is a study file of its own, ``runs/OPTIMIZER-SEED.sqlite`` (with the batch in its name
     if that is not 1): a comparison that was stopped goes on where it was, finished runs are not run
     again, and a larger number of trials or seeds continues it. Into the folder go
-    ``evaluations.parquet`` (or ``.csv`` without the extra ``tables``), ``anytime.png`` (with the
-    extra ``plot``) and ``summary.json``.
+    ``evaluations.parquet`` (or ``.csv`` without the extra ``tables``), ``summary.json`` and, with
+    the extra ``plot``, ``anytime.png`` over the evaluations; with a budget in seconds or epochs the
+    same over what was spent of it, too.
 
     Args:
         problem: The name of a problem, or a picklable one of your own.
@@ -108,13 +110,12 @@ def compare(
         results[name, seed] = _open(known, name, seed, paths[name, seed])
     # Runs with a budget of time differ in length; their curves are drawn out to the longest.
     longest = trials or max(len(result.trials) for result in results.values())
-    return _report(
-        known, {n: [results[n, s] for s in range(seeds)] for n in names}, longest, folder
-    )
+    runs = {n: [results[n, s] for s in range(seeds)] for n in names}
+    return _report(known, runs, longest, budget, folder)
 
 
 def _report(
-    problem: Problem, runs: dict[str, list[Result]], trials: int, folder: Path
+    problem: Problem, runs: dict[str, list[Result]], trials: int, budget: Budget, folder: Path
 ) -> dict[str, Any]:
     # A run of an earlier, longer comparison counts as far as this one goes.
     runs = {
@@ -122,11 +123,26 @@ def _report(
         for name, results in runs.items()
     }
     summary = summarize(problem, runs, trials)
+    limits = {"seconds": budget.seconds, "epochs": budget.epochs}
+    spending = {unit: limit for unit, limit in limits.items() if limit is not None}
+    summary["spending"] = [
+        summarize_spending(problem, runs, limit, unit) for unit, limit in spending.items()
+    ]
     write_evaluations(runs, folder)
     try:
         curves = regret_curves(problem, runs, trials)
         figure = anytime_figure(curves, title=problem.name, objective=problem.objective)
         figure.savefig(folder / "anytime.png", dpi=150)
+        for unit, limit in spending.items():
+            points, curves = spending_curves(problem, runs, limit, unit)
+            figure = anytime_figure(
+                curves,
+                title=problem.name,
+                objective=problem.objective,
+                points=points,
+                unit=f"{unit} of training",
+            )
+            figure.savefig(folder / f"anytime-{unit}.png", dpi=150)
     except MissingExtraError as error:
         summary["note"] = f"no anytime.png: {error}"
     (folder / "summary.json").write_text(to_json(summary))

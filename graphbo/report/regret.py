@@ -102,6 +102,8 @@ def anytime_figure(
     title: str = "",
     objective: str = "validation_error",
     level: float = 0.95,
+    points: npt.ArrayLike | None = None,
+    unit: str = "evaluations",
 ) -> Figure:
     """Plot the mean regret of several optimisers with bootstrap confidence bands.
 
@@ -110,6 +112,8 @@ def anytime_figure(
         title: The title.
         objective: The name of what was minimised; the regret of an error is in percentage points.
         level: The confidence level of the bands.
+        points: Where the curves are given, on the horizontal axis; by default 1, 2, ...
+        unit: What that axis counts.
 
     Returns:
         The figure; pyplot is not touched.
@@ -124,9 +128,9 @@ def anytime_figure(
     for i, (name, curve) in enumerate(curves.items()):
         color = _COLORS[i % len(_COLORS)]
         low, high = bootstrap_interval(curve, level=level)
-        evaluations = np.arange(1, len(low) + 1)
+        along = np.arange(1, len(low) + 1) if points is None else np.asarray(points)
         ax.plot(
-            evaluations,
+            along,
             drawn[name],
             color=color,
             linestyle=_DASHES[i % len(_DASHES)],
@@ -134,7 +138,7 @@ def anytime_figure(
             label=name,
         )
         ax.fill_between(
-            evaluations,
+            along,
             np.maximum(low, floor),
             np.maximum(high, floor),
             color=color,
@@ -142,11 +146,12 @@ def anytime_figure(
             linewidth=0,
         )
     runs = min(len(np.asarray(curve)) for curve in curves.values())
-    ax.set_xlabel("evaluations")
-    unit = " (percentage points)" if _unit(objective) else ""
-    ax.set_ylabel(f"mean regret in {objective.replace('_', ' ')}{unit}")
+    ax.set_xlabel(unit)
+    percent = " (percentage points)" if _unit(objective) else ""
+    ax.set_ylabel(f"mean regret in {objective.replace('_', ' ')}{percent}")
     ax.set_title(title)
-    ax.set_xlim(1, max(len(mean) for mean in means.values()))
+    longest_run = max(len(mean) for mean in means.values())
+    ax.set_xlim(*((1, longest_run) if points is None else (0, np.max(np.asarray(points)))))
     figure.set_figheight(4.9)  # the legend takes what is more
     figure.legend(
         loc="outside lower center",

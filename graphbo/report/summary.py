@@ -10,6 +10,7 @@ import numpy as np
 
 from graphbo.problems.base import Problem
 from graphbo.report.bootstrap import Array, bootstrap_interval
+from graphbo.report.ranks import critical_difference, mean_ranks
 from graphbo.report.regret import incumbent_values
 from graphbo.trial import Trial
 
@@ -58,9 +59,11 @@ def summarize(problem: Problem, runs: Runs, trials: int) -> dict[str, Any]:
         `found_share`, `evaluations_to_optimum_mean`, `_median` and `_max` (a run that did not find
         it counts as its number of trials), the same for `top_permille`, `test_regret_mean` of the
         final incumbents, `mean_regret` after 25, 50, 100 and all trials (percentage points), and
-        `optimizer_seconds_per_trial`; and under `paired` the mean difference in regret between the
-        first optimiser and each other one, with its bootstrap interval over seeds: negative where
-        the first is ahead. What cannot be known is None.
+        `optimizer_seconds_per_trial`; under `mean_rank`, after the same numbers of evaluations, the
+        mean rank of each optimiser over the seeds, and by how much two must differ at the level of
+        95 %, the `critical_difference` (see `graphbo.report.ranks`); and under `paired` the mean
+        difference in regret between the first optimiser and each other one, with its bootstrap
+        interval over seeds: negative where the first is ahead. What cannot be known is None.
     """
     curves = regret_curves(problem, runs, trials)
     points = sorted({*(point for point in POINTS if point <= trials), trials})
@@ -74,6 +77,13 @@ def summarize(problem: Problem, runs: Runs, trials: int) -> dict[str, Any]:
             name: _optimizer(problem, results, curves[name], points, test_optimum)
             for name, results in runs.items()
         },
+        "mean_rank": {
+            str(point): mean_ranks({name: curve[:, point - 1] for name, curve in curves.items()})
+            for point in points
+        },
+        "critical_difference": (
+            critical_difference(len(runs), len(runs[first])) if len(runs) > 1 else None
+        ),
         "paired": {
             f"{first} - {name}": {
                 str(point): _difference(curves[first][:, point - 1] - curve[:, point - 1])

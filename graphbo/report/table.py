@@ -17,8 +17,8 @@ def write_evaluations(runs: Mapping[str, Sequence[Result]], folder: Path) -> Pat
     """Write a row for each evaluation.
 
     The columns are `optimizer`, `seed`, `trial`, `architecture` (see `Architecture.from_string`),
-    `state`, `value`, one for each objective, `cost` (seconds), `origin` and `optimizer_seconds`
-    (the mean of its run).
+    `state`, `value`, one for each objective, `cost` (seconds), `epochs` (of the fidelity, empty
+    where it does not limit them), `origin` and `optimizer_seconds` (the mean of its run).
 
     Args:
         runs: For each optimiser the results for the seeds 0, 1, ...
@@ -64,6 +64,7 @@ def _rows(optimizer: str, seed: int, result: Result) -> list[Row]:
                 "state": trial.state,
                 "value": trial.value,
                 "cost": None if evaluation is None else evaluation.cost,
+                "epochs": trial.fidelity.get("epochs"),
                 "origin": trial.design.origin,
                 "optimizer_seconds": seconds,
                 **({} if evaluation is None else evaluation.objectives),

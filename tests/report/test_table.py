@@ -19,6 +19,7 @@ RUNS = {
             Trial(
                 Design(ARCHITECTURE, (), "initial"),
                 value=3.0,
+                fidelity={"epochs": 9},
                 number=1,
                 evaluation=Evaluation({"validation_error": 3.0, "test_error": 4.0}, cost=60.0),
             ),
@@ -41,6 +42,7 @@ def test_a_parquet_table_has_a_row_for_each_evaluation(tmp_path: Path) -> None:
         "state": "completed",
         "value": 3.0,
         "cost": 60.0,
+        "epochs": 9.0,
         "origin": "initial",
         "optimizer_seconds": 2.5,
         "validation_error": 3.0,
@@ -55,5 +57,5 @@ def test_without_pandas_it_is_a_csv_table(tmp_path: Path, monkeypatch: pytest.Mo
     header, failed, completed = path.read_text().splitlines()
     assert header.startswith("optimizer,seed,trial,architecture,state,value,cost")
     assert header.endswith("validation_error,test_error")
-    assert "failed,,,,2.5,," in failed
-    assert completed.endswith("completed,3.0,60.0,initial,2.5,3.0,4.0")
+    assert "failed,,,,,2.5,," in failed
+    assert completed.endswith("completed,3.0,60.0,9,initial,2.5,3.0,4.0")
