@@ -76,7 +76,16 @@ class Hyperband(Racing):
     name = "hyperband"
 
     def _first_and_size(self, index: int) -> tuple[int, int]:
-        rungs = len(self.rungs)
-        first = index % rungs
-        share = rungs / (rungs - first)
-        return first, math.ceil(share * self.rungs[-1] / self.rungs[first] - 1e-9)
+        return first_and_size(self.rungs, index)
+
+
+def first_and_size(rungs: Sequence[int], index: int) -> tuple[int, int]:
+    """Return the rung at which a race of Hyperband starts, and with how many designs.
+
+    Args:
+        rungs: The epochs of the rungs, ascending.
+        index: The number of the race, from 0.
+    """
+    first = index % len(rungs)
+    share = len(rungs) / (len(rungs) - first)
+    return first, math.ceil(share * rungs[-1] / rungs[first] - 1e-9)

@@ -36,6 +36,12 @@ class Bracket:
         self.asked = [[] for _ in self.sizes]
         self.values = [{} for _ in self.sizes]
 
+    @classmethod
+    def halving(cls, rungs: Sequence[int], first: int, size: int) -> Bracket:
+        """Return a race of a size, the rungs of which cost about the same."""
+        ratios = [rungs[first] / epochs for epochs in rungs[first:]]
+        return cls(first, [max(int(size * ratio + 1e-9), 1) for ratio in ratios])
+
     def open_slots(self, exhausted: bool) -> Iterator[tuple[int, Design | None]]:
         """Yield what it waits for: a level, and the design that climbs, or None for a new one.
 
@@ -121,16 +127,12 @@ class Racing(MultiFidelityOptimizer):
             if index == len(self._brackets):
                 if exhausted:
                     return
-                self._brackets.append(self._bracket(index))
+                first, size = self._first_and_size(index)
+                self._brackets.append(Bracket.halving(self.rungs, first, size))
             bracket = self._brackets[index]
             for level, design in bracket.open_slots(exhausted):
                 if design is None or design.architecture not in busy:
                     yield bracket, level, design
-
-    def _bracket(self, index: int) -> Bracket:
-        first, size = self._first_and_size(index)
-        ratios = [self.rungs[first] / epochs for epochs in self.rungs[first:]]
-        return Bracket(first, [max(int(size * ratio + 1e-9), 1) for ratio in ratios])
 
     def _record_ask(self, designs: Sequence[Design]) -> None:
         for (bracket, level, _), design in zip(self._slots(len(designs)), designs, strict=True):
