@@ -34,6 +34,7 @@ OPTIMIZERS = {
     "hyperband": "successive halving at every trade-off between many designs and long trainings",
     "asha": "asynchronous successive halving",
     "bohb": "hyperband that starts from a density of good configurations",
+    "dehb": "differential evolution on the rungs of hyperband",
 }
 """What each optimiser is, by the name that the command line calls it."""
 
@@ -57,6 +58,7 @@ _CLASSES = {
     "hyperband": "hyperband:Hyperband",
     "asha": "asha:ASHA",
     "bohb": "bohb:BOHB",
+    "dehb": "dehb:DEHB",
 }
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false"}
 _TRUTH = {"true": True, "false": False}

@@ -48,6 +48,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "hyperband": {"epochs": (1, 2)},
     "asha": {"epochs": (1, 2)},
     "bohb": {"epochs": (1, 2)},
+    "dehb": {"epochs": (1, 2)},
 }
 MODELLED = ("graph-bo", "embedding-bo")
 FITTED = ("smac", "tpe", "one-hot-gp", "bananas", "pnas", "reinforce")
