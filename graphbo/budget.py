@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 from graphbo.errors import InputError
-from graphbo.spaces.base import Design
-from graphbo.trial import Trial
+
+if TYPE_CHECKING:
+    from graphbo.spaces.base import Design
+    from graphbo.trial import Trial
 
 _UNLIMITED = 2**31
 

@@ -37,7 +37,7 @@ LAYERS: dict[str, set[str]] = {
     "graphbo.networks": {"graphbo.architecture", "graphbo.spaces"},
     "graphbo.spaces": {"graphbo.architecture", "graphbo.edit_distance"},
     "graphbo.trial": {"graphbo.spaces"},
-    "graphbo.budget": {"graphbo.trial"},
+    "graphbo.budget": {"graphbo.spaces", "graphbo.trial"},
     "graphbo.datasets": {"graphbo.npz"},
     "graphbo.training": {
         *_POINTS,
