@@ -84,7 +84,7 @@ LAYERS: dict[str, set[str]] = {
     },
     "graphbo.storage": _POINTS,
     "graphbo.study": {*_LOOP, "graphbo.budget", "graphbo.storage"},
-    "graphbo.report": {*_LOOP, *_MODELS, "graphbo.study"},
+    "graphbo.report": {*_LOOP, *_MODELS, "graphbo.budget", "graphbo.study"},
     "graphbo.functional": {*_LOOP, "graphbo.study", "graphbo.report"},
     "graphbo.comparison": {*_LOOP, "graphbo.budget", "graphbo.study", "graphbo.report"},
     "graphbo.testing": {*_LOOP, *_MODELS, "graphbo.acquisition", "graphbo.study"},
