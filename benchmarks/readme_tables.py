@@ -23,6 +23,7 @@ import batch_cost
 import embedding_regression
 import embedding_search
 import estimators
+import exercise
 import kernel_regression
 import kernel_speed
 import objectives_ablation
@@ -68,6 +69,7 @@ def main() -> None:
         ("training", "throughput", "throughput*", throughput.table),
         ("training", "batch", "batch-*", batch_cost.table),
         ("training", "estimators", "estimators*", estimators.table),
+        ("optimizers", "exercise", "exercise*", exercise.table),
         (
             "embeddings",
             "embedding-regression",

@@ -221,6 +221,26 @@ def compare(
     print(f"Written to {output}")
 
 
+def _print_spending(spending: dict[str, Any]) -> None:
+    from graphbo.report.progress import print_table
+
+    entries = spending["optimizers"]
+    unit, budget = spending["unit"], spending["budget"]
+    shares = list(next(iter(entries.values()))["mean_regret"])
+    print_table(
+        f"Over the {unit} of training: regret of the full training of what was found",
+        ["", *(f"after\n{float(share) * budget:g}" for share in shares), "mean over\nthe budget"],
+        [
+            [
+                name,
+                *(f"{entry['mean_regret'][share]:.2f}" for share in shares),
+                f"{entry['area']:.2f}",
+            ]
+            for name, entry in entries.items()
+        ],
+    )
+
+
 def _print_summary(summary: dict[str, Any]) -> None:
     from graphbo.report.progress import print_table
 
@@ -251,6 +271,8 @@ def _print_summary(summary: dict[str, Any]) -> None:
             for name, entry in entries.items()
         ],
     )
+    for spending in summary["spending"]:
+        _print_spending(spending)
     paired = summary["paired"]
     if paired:
         first = next(iter(entries))
