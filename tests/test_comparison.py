@@ -189,3 +189,21 @@ def until(condition: Any, seconds: float = 30.0) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_budget_in_epochs_is_summed_up_over_what_was_spent(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    settings: dict[str, Any] = {"epochs": 40, "seeds": 2, "jobs": 1, "output": tmp_path}
+    summary = compare("digits-table", ["hyperband", "random"], **settings)
+    (spending,) = summary["spending"]
+    assert (spending["unit"], spending["budget"]) == ("epochs", 40)
+    assert spending["optimizers"]["hyperband"]["area"] < spending["optimizers"]["random"]["area"]
+    assert spending["paired"]["hyperband - random"]["mean"] < 0
+    assert (tmp_path / "anytime-epochs.png").stat().st_size > 0
+    assert summary["critical_difference"] > 0
+    assert set(summary["mean_rank"][str(summary["trials"])]) == {"hyperband", "random"}
+
+
+def test_a_budget_in_trials_has_no_such_sum(tmp_path: Path) -> None:
+    assert run(tmp_path)["spending"] == []
