@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from graphbo.training.darts import Relaxation, relax
     from graphbo.training.graph import UntraceableError
     from graphbo.training.morphism import inherit
     from graphbo.training.population import Member, PopulationTrainer
@@ -21,11 +22,13 @@ __all__ = [
     "Patience",
     "PopulationTrainer",
     "Recipe",
+    "Relaxation",
     "Supernet",
     "Training",
     "UntraceableError",
     "inherit",
     "proxy",
+    "relax",
     "train",
     "train_supernet",
 ]
@@ -37,11 +40,13 @@ _MODULES = {
     "Patience": "stopping",
     "PopulationTrainer": "population",
     "Recipe": "recipe",
+    "Relaxation": "darts",
     "Supernet": "supernet",
     "Training": "trainer",
     "UntraceableError": "graph",
     "inherit": "morphism",
     "proxy": "proxies",
+    "relax": "darts",
     "train": "trainer",
     "train_supernet": "supernet",
 }
