@@ -11,6 +11,7 @@ from graphbo.optimizers.registry import OPTIMIZERS, make_optimizer
 __all__ = [
     "ASHA",
     "BOHB",
+    "DEHB",
     "OPTIMIZERS",
     "PNAS",
     "SMAC",
@@ -37,6 +38,7 @@ __all__ = [
 _MODULES = {
     "ASHA": "asha",
     "BOHB": "bohb",
+    "DEHB": "dehb",
     "Bananas": "bananas",
     "EmbeddingBO": "embedding_bo",
     "GeneticCNN": "genetic_cnn",
