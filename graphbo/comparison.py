@@ -81,6 +81,7 @@ def compare(
     for name in names:
         optimizer = make_optimizer(name, known.space, epochs=known.epochs)
         optimizer.check_problem(known.name, known.fidelity)
+        optimizer.attach(known.evaluator, known.fidelity)
     folder = Path(output)
     try:
         (folder / "runs").mkdir(parents=True, exist_ok=True)

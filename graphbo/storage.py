@@ -18,6 +18,7 @@ from graphbo.trial import Evaluation, Trial
 
 FORMAT = 1
 _APPLICATION = 0x67726162  # "grab": marks a SQLite file as a study of graphbo
+_MEMORY = "memory of the optimiser"
 _SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE asks (number INTEGER PRIMARY KEY, event INTEGER NOT NULL UNIQUE,"
@@ -99,7 +100,19 @@ class Storage:
         with self._readable():
             if not self._database.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
                 return {}
-            return dict(self._database.execute("SELECT key, value FROM meta"))
+            query = "SELECT key, value FROM meta WHERE key != ?"
+            return dict(self._database.execute(query, (_MEMORY,)))
+
+    def memory(self) -> dict[str, Any]:
+        """Return what the optimiser has stored with its asks so far.
+
+        Raises:
+            InputError: If the file is damaged.
+        """
+        with self._readable():
+            query = "SELECT value FROM meta WHERE key = ?"
+            found = self._database.execute(query, (_MEMORY,)).fetchone()
+            return {} if found is None else dict(json.loads(found[0]))
 
     # The log --------------------------------------------------------------------------------
 
@@ -112,15 +125,26 @@ class Storage:
         with self._readable():
             return int(self._database.execute(query).fetchone()[0])
 
-    def add_ask(self, number: int, trials: Sequence[Trial], seconds: float) -> None:
+    def add_ask(
+        self,
+        number: int,
+        trials: Sequence[Trial],
+        seconds: float,
+        memory: Mapping[str, Any] | None = None,
+    ) -> None:
         """Store an ask, and what it proposed as running trials.
 
         Args:
             number: The number of the ask, from 0.
             trials: One for each proposed design.
             seconds: What the optimiser took.
+            memory: What it would have to train again, as JSON values.
         """
         with self._transaction():
+            if memory:
+                self._database.execute(
+                    "INSERT OR REPLACE INTO meta VALUES (?, ?)", (_MEMORY, json.dumps(memory))
+                )
             self._database.execute(
                 "INSERT INTO asks VALUES (?, ?, ?)", (number, self.length, seconds)
             )

@@ -26,6 +26,7 @@ from graphbo.storage import Ask, Storage, evaluation_to_text
 from graphbo.trial import Evaluation, Fidelity, Job, Trial, longest
 
 Callback = Callable[[Trial], None]
+_CHARGED = "search_seconds"  # the part of a cost that is the optimiser's
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,9 @@ class Study:
     A design that was completed after fewer epochs is evaluated with the same seed, and its job is
     given the checkpoint that the evaluator left then.
 
+    What an optimiser takes that trains networks itself, such as ``"darts"``, is part of the cost of
+    the trial that completes next, which states it as the fact ``search_seconds``.
+
     Args:
         space: The search space.
         evaluator: Evaluates its designs. What it raises, or an objective that is no finite number,
@@ -152,6 +156,7 @@ class Study:
             raise InputError("a study needs an optimiser that has not been asked or told anything")
         if problem is not None:
             chosen.check_problem(problem, fidelity or {})
+        chosen.attach(evaluator, fidelity or {})
         self.space = space
         self.evaluator = evaluator
         self.optimizer: Optimizer = chosen
@@ -167,6 +172,7 @@ class Study:
         self._asks = 0
         self._optimizer_seconds = 0.0
         self._unstored_seconds = 0.0
+        self._charged_seconds = 0.0
         self._exhausted = False
         self._storage = Storage(storage)
         self._storage.identify(self._identity(problem))
@@ -319,7 +325,18 @@ class Study:
         except (TypeError, ValueError) as problem:
             evaluation, value = None, None
             error = error or f"the evaluation has an entry that is not a number: {problem}"
+        if evaluation is not None and value is not None and self.optimizer.trains:
+            evaluation = self._charged(evaluation)
         return replace(trial, value=value, error=error, evaluation=evaluation, finished=time.time())
+
+    def _charged(self, evaluation: Evaluation) -> Evaluation:
+        """Add the seconds of asks that no completed trial has in its cost yet."""
+        seconds = self._optimizer_seconds - self._charged_seconds
+        return replace(
+            evaluation,
+            cost=float(evaluation.cost) + seconds,
+            facts={**evaluation.facts, _CHARGED: seconds},
+        )
 
     # Remembering ----------------------------------------------------------------------------
 
@@ -339,7 +356,7 @@ class Study:
             )
             for number, design in enumerate(designs, start=first)
         ]
-        self._storage.add_ask(self._asks, trials, seconds)
+        self._storage.add_ask(self._asks, trials, seconds, self.optimizer.memory)
         self._take_ask(Ask(tuple(trials), seconds))
         self._unstored_seconds = 0.0
         self._exhausted = not trials
@@ -366,12 +383,15 @@ class Study:
 
     def _take_trial(self, trial: Trial) -> None:
         self.trials.append(trial)
+        if self.optimizer.trains and trial.evaluation is not None:
+            self._charged_seconds += trial.evaluation.facts.get(_CHARGED, 0.0)
         del self._running[trial.number]
         if trial.state == "completed" and trial.evaluation and trial.evaluation.checkpoint:
             self._checkpointed.setdefault(trial.design, []).append(trial)
 
     def _resume(self) -> None:
         log = self._storage.log()
+        self.optimizer.memory |= self._storage.memory()
         self.optimizer.replay(
             [trial.design.at(trial.fidelity) for trial in entry.trials]
             if isinstance(entry, Ask)

@@ -53,6 +53,8 @@ LAYERS: dict[str, set[str]] = {
         *_MODELS,
         "graphbo.acquisition",
         "graphbo.embeddings",
+        "graphbo.evaluators",
+        "graphbo.training",
     },
     "graphbo.problems": {
         *_POINTS,

@@ -102,6 +102,24 @@ def test_an_ask_that_proposed_nothing_is_part_of_the_log() -> None:
     storage.close()
 
 
+def test_what_an_optimiser_would_have_to_train_again_is_kept(tmp_path: Path) -> None:
+    path = study_file(tmp_path / "study.sqlite")
+    storage = Storage(path)
+    assert storage.memory() == {}
+    storage.add_ask(0, [], 0.5, {"strengths": [[0.1, 0.9]]})
+    storage.add_ask(1, [], 0.5, {"strengths": [[0.1 + 0.2, 1e-300]]})
+    storage.add_ask(2, [], 0.5)
+    storage.close()
+    storage = Storage(path)
+    assert storage.memory() == {"strengths": [[0.1 + 0.2, 1e-300]]}
+    assert storage.identity() == IDENTITY
+    storage.close()
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE meta SET value = '[1' WHERE key LIKE 'memory%'")
+    with pytest.raises(InputError, match="damaged"):
+        Storage(path).memory()
+
+
 @pytest.mark.parametrize("key", list(IDENTITY))
 def test_another_study_is_refused_by_the_property_that_differs(key: str, tmp_path: Path) -> None:
     storage = Storage(study_file(tmp_path / "study.sqlite"))

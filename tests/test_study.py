@@ -20,7 +20,7 @@ from graphbo.optimizers.base import Optimizer
 from graphbo.problems.base import Problem
 from graphbo.spaces import CellSpace, Design
 from graphbo.study import Study
-from graphbo.trial import Evaluation, Job, Trial
+from graphbo.trial import Evaluation, Fidelity, Job, Trial
 
 SPACE = CellSpace(4, ["conv", "skip"], on="edges", name="test")
 
@@ -603,3 +603,73 @@ def test_a_design_that_is_promoted_goes_on_from_its_checkpoint_with_its_seed() -
     assert lower.checkpoint is wider.checkpoint is None
     assert first.seed == second.seed == full.seed
     assert len({first.seed, lower.seed, wider.seed}) == 3
+
+
+# Optimisers that train -----------------------------------------------------------------------
+
+
+class Trains(Optimizer):
+    """Takes 0.05 seconds to find something out when it is first asked."""
+
+    name = "trains"
+    trains = True
+
+    def __init__(self, space: Any, *, seed: int = 0) -> None:
+        super().__init__(space, seed=seed)
+        self.attached: list[Any] = []
+        self.trainings = 0
+
+    def attach(self, evaluator: Evaluator, fidelity: Fidelity) -> None:
+        self.attached.append((evaluator, dict(fidelity)))
+
+    def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
+        if "found" not in self.memory:
+            time.sleep(0.05)
+            self.trainings += 1
+            self.memory["found"] = [0.1, 2]
+        return self._sample_unseen(n, rng)
+
+
+def test_an_optimiser_sees_the_evaluator_once() -> None:
+    optimizer, evaluator = Trains(SPACE), Costly()
+    Study(SPACE, evaluator, optimizer, fidelity={"epochs": 4}).run(3)
+    assert optimizer.attached == [(evaluator, {"epochs": 4})]
+
+
+def test_what_an_optimiser_trains_is_part_of_the_cost() -> None:
+    result = Study(SPACE, Costly(), Trains(SPACE)).run(3)
+    costs = [trial.evaluation.cost for trial in result.trials if trial.evaluation]
+    assert costs[0] >= 10.05 > max(costs[1:]) >= 10
+    assert sum(costs) - 30 == pytest.approx(result.optimizer_seconds, abs=0.01)
+    first = result.trials[0].evaluation
+    assert first is not None
+    assert first.facts["search_seconds"] == pytest.approx(first.cost - 10)
+    assert len(Study(SPACE, Costly(), Trains(SPACE)).run(seconds=20.04).trials) == 2
+
+
+def test_other_optimisers_cost_nothing() -> None:
+    for trial in study(Costly()).run(3).trials:
+        assert trial.evaluation is not None
+        assert trial.evaluation.cost == 10
+        assert "search_seconds" not in trial.evaluation.facts
+
+
+def test_the_trial_that_completes_bears_what_was_trained_before(tmp_path: Path) -> None:
+    """The first one fails; then the study is opened again, by an optimiser that has not trained."""
+
+    def fails(architecture: Architecture) -> float:
+        raise RuntimeError
+
+    path = tmp_path / "study.sqlite"
+    Study(SPACE, FunctionEvaluator(fails, "validation_error"), Trains(SPACE), storage=path).run(1)
+    optimizer = Trains(SPACE)
+    resumed = Study(SPACE, Costly(), optimizer, storage=path)
+    _, second, third = resumed.run(3).trials
+    assert optimizer.trainings == 0
+    assert optimizer.memory == {"found": [0.1, 2]}
+    assert second.evaluation is not None
+    assert third.evaluation is not None
+    assert second.evaluation.cost >= 10.05 > third.evaluation.cost
+    again = Study(SPACE, Costly(), Trains(SPACE), storage=path).run(4).trials[-1]
+    assert again.evaluation is not None
+    assert again.evaluation.cost < 10.05, "it was borne before"

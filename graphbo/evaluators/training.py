@@ -32,7 +32,7 @@ from graphbo.training.isolation import isolated
 from graphbo.training.recipe import Recipe
 from graphbo.training.stopping import StoppingRule
 from graphbo.training.trainer import State, choose_device, choose_precision
-from graphbo.trial import Evaluation, Job
+from graphbo.trial import Evaluation, Fidelity, Job
 
 Fit = Callable[[nn.Module, Job], Evaluation | float]
 """A training function of one's own: takes a new network and the job, returns the result."""
@@ -242,13 +242,22 @@ class TrainingEvaluator(Evaluator):
         Raises:
             InputError: If the fidelity has a width, but `build` takes none.
         """
-        width = job.fidelity.get("width", 1.0)
+        build = self.builder(job.fidelity)
         with isolated(job.seed, torch.device("cpu")):
-            if width == 1:
-                return self.build(job.design.architecture)
-            if not _takes(self.build, "width"):
-                raise InputError("for the fidelity 'width', build must take a keyword width")
-            return self.build(job.design.architecture, width=width)
+            return build(job.design.architecture)
+
+    def builder(self, fidelity: Fidelity) -> Callable[..., nn.Module]:
+        """Return what builds the networks of a fidelity.
+
+        Raises:
+            InputError: If the fidelity has a width, but `build` takes none.
+        """
+        width = fidelity.get("width", 1.0)
+        if width == 1:
+            return self.build
+        if not _takes(self.build, "width"):
+            raise InputError("for the fidelity 'width', build must take a keyword width")
+        return partial(self.build, width=width)
 
     def checkpoint(self, job: Job) -> Path | None:
         """Return where the state of a job's training is kept, or None if it is not."""

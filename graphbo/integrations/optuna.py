@@ -90,7 +90,7 @@ class GraphSampler(BaseSampler):
 
     Raises:
         InputError: If there is no such optimiser, it chooses epochs, which in an Optuna study the
-            objective and the pruner do, or a setting cannot be used.
+            objective and the pruner do, it trains networks itself, or a setting cannot be used.
     """
 
     def __init__(
@@ -114,6 +114,11 @@ class GraphSampler(BaseSampler):
             raise InputError(
                 f"{optimizer} chooses epochs, which an Optuna study leaves to the objective and a "
                 "pruner; take another optimiser, such as graph-bo, beside a pruner of Optuna"
+            )
+        if self._optimizer.trains:
+            raise InputError(
+                f"{optimizer} trains networks itself, on images that an Optuna study does not "
+                "have; take another optimiser, such as graph-bo"
             )
         self._lock = threading.Lock()
 

@@ -6,13 +6,16 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from graphbo.architecture import Architecture
 from graphbo.spaces.base import Design, SearchSpace
 from graphbo.trial import Fidelity, Trial
+
+if TYPE_CHECKING:
+    from graphbo.evaluators.base import Evaluator
 
 
 class Optimizer(ABC):
@@ -30,12 +33,16 @@ class Optimizer(ABC):
     Attributes:
         told: The trials that it was told, in order, failed ones included.
         pending: The designs that it proposed and has not been told about, in order.
+        memory: What it would have to train again if it were lost, as JSON values; a study stores it
+            with each ask and puts it back when it is resumed.
     """
 
     name: str
     """What the command line calls it."""
     multi_fidelity: ClassVar[bool] = False
     """Whether it decides how thoroughly designs are evaluated; see `MultiFidelityOptimizer`."""
+    trains: ClassVar[bool] = False
+    """Whether it trains networks when asked; a study then counts what that takes as cost."""
 
     def __init__(self, space: SearchSpace, *, seed: int = 0, **settings: object) -> None:
         self.space = space
@@ -43,6 +50,7 @@ class Optimizer(ABC):
         self.settings = settings
         self.told: list[Trial] = []
         self.pending: list[Design] = []
+        self.memory: dict[str, Any] = {}
         self._seen: set[Architecture] = set()
         self._told: set[object] = set()
         self._asks = 0
@@ -119,6 +127,17 @@ class Optimizer(ABC):
 
         Raises:
             InputError: If it must not be used.
+        """
+
+    def attach(self, evaluator: Evaluator, fidelity: Fidelity) -> None:  # noqa: B027 (most ignore it)
+        """Look at what evaluates the designs; a study calls this once, before it asks.
+
+        Args:
+            evaluator: It may have data that the optimiser needs.
+            fidelity: How thoroughly designs are evaluated.
+
+        Raises:
+            InputError: If it lacks what the optimiser needs.
         """
 
     def replay(self, log: Iterable[Sequence[Design] | Trial]) -> None:
