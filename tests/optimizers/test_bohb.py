@@ -12,8 +12,10 @@ from graphbo.errors import InputError
 from graphbo.optimizers import make_optimizer
 from graphbo.optimizers.bohb import BOHB
 from graphbo.optimizers.density import KernelDensity, impute, kernel
+from graphbo.problems import get_problem
 from graphbo.spaces import CellSpace, ChainSpace, SearchSpace
 from graphbo.spaces.base import INACTIVE, Decision, Row
+from graphbo.study import Study
 from graphbo.trial import Trial
 
 ABC = Decision("operation", ("a", "b", "c"))
@@ -198,3 +200,13 @@ def test_settings_out_of_range_are_refused(setting: str, value: float, message: 
     settings: dict[str, Any] = {setting: value}
     with pytest.raises(InputError, match=message):
         made(**settings)
+
+
+@pytest.mark.slow
+def test_it_beats_hyperband_on_average() -> None:
+    problem = get_problem("digits-table")
+    bohb, hyperband = (
+        np.mean([Study.of(problem, name, seed=seed).run(epochs=200).value for seed in range(10)])
+        for name in ("bohb", "hyperband")
+    )
+    assert bohb < hyperband

@@ -13,8 +13,10 @@ from graphbo.errors import InputError
 from graphbo.optimizers import make_optimizer
 from graphbo.optimizers.dehb import DEHB, Individual
 from graphbo.optimizers.differential_evolution import bounded, crossed, mutated, to_row, to_vector
+from graphbo.problems import get_problem
 from graphbo.spaces import CellSpace, ChainSpace, Design, SearchSpace
 from graphbo.spaces.base import INACTIVE
+from graphbo.study import Study
 from graphbo.trial import Trial
 
 SPACE = CellSpace(4, ["a", "b", "c"], on="edges")
@@ -232,3 +234,13 @@ def test_settings_out_of_range_are_refused(setting: str, value: float, message: 
     settings: dict[str, Any] = {setting: value}
     with pytest.raises(InputError, match=message):
         made(**settings)
+
+
+@pytest.mark.slow
+def test_it_beats_hyperband_on_average_once_it_evolves() -> None:
+    problem = get_problem("digits-table")
+    dehb, hyperband = (
+        np.mean([Study.of(problem, name, seed=seed).run(epochs=600).value for seed in range(10)])
+        for name in ("dehb", "hyperband")
+    )
+    assert dehb < hyperband
