@@ -61,6 +61,11 @@ class Bracket:
             if len(self.asked[level]) < len(climbing):
                 return
 
+    def finished(self, exhausted: bool) -> bool:
+        """Whether it waits for nothing: no place is open, and no result is missing."""
+        told = [len(each) for each in self.asked] == [len(each) for each in self.values]
+        return told and next(self.open_slots(exhausted), None) is None
+
     def climbing(self, level: int) -> list[Design]:
         """Return the designs that climb to a level, once the one below is complete."""
         values = self.values[level - 1]
@@ -93,6 +98,7 @@ class Racing(MultiFidelityOptimizer):
             space, seed=seed, epochs=epochs, eta=eta, min_epochs=min_epochs, **settings
         )
         self._brackets: list[Bracket] = []
+        self._over = 0  # so many of them, the first ones, wait for nothing
         self._where: dict[tuple[Architecture, float], tuple[Bracket, int]] = {}
 
     @abstractmethod
@@ -120,10 +126,12 @@ class Racing(MultiFidelityOptimizer):
         return list(islice(self._all_slots(), n))
 
     def _all_slots(self) -> Iterator[tuple[Bracket, int, Design | None]]:
-        size = self.space.size if self.space.enumerable else None
-        exhausted = size is not None and len(self._seen) >= size
+        everything = self.space.size if self.space.enumerable else None
+        exhausted = everything is not None and len(self._seen) >= everything
         busy = {design.architecture for design in self.pending}
-        for index in count():
+        while self._over < len(self._brackets) and self._brackets[self._over].finished(exhausted):
+            self._over += 1
+        for index in count(self._over):
             if index == len(self._brackets):
                 if exhausted:
                     return
