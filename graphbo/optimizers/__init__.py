@@ -11,6 +11,7 @@ from graphbo.optimizers.registry import OPTIMIZERS, make_optimizer
 __all__ = [
     "ASHA",
     "BOHB",
+    "DARTS",
     "DEHB",
     "OPTIMIZERS",
     "PNAS",
@@ -40,6 +41,7 @@ _MODULES = {
     "BOHB": "bohb",
     "DEHB": "dehb",
     "Bananas": "bananas",
+    "DARTS": "darts",
     "EmbeddingBO": "embedding_bo",
     "GeneticCNN": "genetic_cnn",
     "GraphBO": "graph_bo",

@@ -249,6 +249,8 @@ def test_what_cannot_be_used_is_named() -> None:
         GraphSampler(SPACE, "graphbo")
     with pytest.raises(InputError, match="hyperband chooses .*epochs"):
         GraphSampler(SPACE, "hyperband")
+    with pytest.raises(InputError, match="darts trains networks itself"):
+        GraphSampler(SPACE, "darts")
     study = optuna.create_study(directions=["minimize", "maximize"], sampler=GraphSampler(SPACE))
     with pytest.raises(InputError, match="one objective; the study has 2"):
         study.optimize(lambda trial: (objective(trial), 1.0), n_trials=1)
