@@ -219,3 +219,11 @@ def test_a_loss_that_is_not_finite_ends_the_training() -> None:
     x, y = stripes(12)
     with pytest.raises(FloatingPointError, match="not finite in epoch 1 of 2"):
         relax(CellSpace(2, ["skip_connect"], on="edges"), BUILD, (x * float("nan"), y), RECIPE)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("second_order", [False, True])
+def test_it_trains_on_a_gpu(second_order: bool) -> None:
+    strengths = torch.tensor(run(device="cuda", second_order=second_order).strengths)
+    torch.testing.assert_close(strengths.sum(1), torch.ones(3))
+    assert len(strengths.unique()) > 1, "it has moved"
