@@ -247,7 +247,7 @@ def test_any_sampler_suggests_architectures_and_what_is_none_is_pruned() -> None
 def test_what_cannot_be_used_is_named() -> None:
     with pytest.raises(InputError, match="no optimiser 'graphbo'"):
         GraphSampler(SPACE, "graphbo")
-    with pytest.raises(InputError, match="hyperband chooses .*epochs"):
+    with pytest.raises(InputError, match=r"hyperband chooses .*epochs"):
         GraphSampler(SPACE, "hyperband")
     with pytest.raises(InputError, match="darts trains networks itself"):
         GraphSampler(SPACE, "darts")
