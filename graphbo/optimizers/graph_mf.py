@@ -18,6 +18,8 @@ from graphbo.spaces.base import Design, SearchSpace
 if TYPE_CHECKING:
     import torch
 
+    from graphbo.surrogates import KernelFactory
+
 _PARENTS = 20
 
 
@@ -42,6 +44,8 @@ class GraphMF(MultiFidelityOptimizer):
         eta: The factor between rungs.
         min_epochs: The fewest epochs of a rung.
         initial: How many random designs come first.
+        kernels: Factories of the kernels on architectures; see `FidelitySurrogate`. A study records
+            their names.
 
     Raises:
         InputError: If an argument is out of range, or there are not two numbers of epochs.
@@ -58,16 +62,24 @@ class GraphMF(MultiFidelityOptimizer):
         eta: float = 3.0,
         min_epochs: int | None = None,
         initial: int = 5,
+        kernels: Sequence[KernelFactory] | None = None,
     ) -> None:
+        from graphbo.surrogates import name_of
         from graphbo.surrogates.fidelity import FidelitySurrogate
 
         if initial < 1:
             raise InputError(f"at least 1 random design comes first; got initial={initial}")
         super().__init__(
-            space, seed=seed, epochs=epochs, eta=eta, min_epochs=min_epochs, initial=initial
+            space,
+            seed=seed,
+            epochs=epochs,
+            eta=eta,
+            min_epochs=min_epochs,
+            initial=initial,
+            kernels=None if kernels is None else [name_of(kernel) for kernel in kernels],
         )
         self.initial = initial
-        self.surrogate = FidelitySurrogate(space)
+        self.surrogate = FidelitySurrogate(space, kernels)
         self._fitted_on = 0
 
     def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:

@@ -22,6 +22,7 @@ from graphbo.spaces import (
     NASBench201Space,
     SearchSpace,
 )
+from graphbo.surrogates import weisfeiler_lehman
 from graphbo.testing import check_optimizer
 from graphbo.testing.optimizers import example_spaces
 from graphbo.trial import Trial
@@ -51,7 +52,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "bohb": {"epochs": (1, 2)},
     "dehb": {"epochs": (1, 2)},
 }
-MODELLED = ("graph-bo", "embedding-bo")
+MODELLED = ("graph-bo", "embedding-bo", "graph-mf")
 FITTED = ("smac", "tpe", "one-hot-gp", "bananas", "pnas", "reinforce")
 TRAINED = ("darts",)  # on images, which these spaces lack; see test_darts
 QUICK = [name for name in OPTIMIZERS if name not in (*MODELLED, *FITTED, *TRAINED)]
@@ -64,7 +65,11 @@ def maker(name: str, checkpoint: Checkpoints, **settings: Any) -> Callable[..., 
     """Return what makes an optimiser on any space, from a checkpoint if it needs one."""
 
     def make(space: SearchSpace, *, seed: int = 0) -> Optimizer:
-        given = {"checkpoint": checkpoint(space)} if name == "embedding-bo" else {}
+        given: dict[str, Any] = {}
+        if name == "embedding-bo":
+            given = {"checkpoint": checkpoint(space)}
+        elif name == "graph-mf":
+            given = {"kernels": [weisfeiler_lehman(space)]}
         return make_optimizer(name, space, seed=seed, **SETTINGS[name] | settings | given)
 
     return make
@@ -102,6 +107,12 @@ def test_optimizers_with_a_model_conform(name: str, space: SearchSpace) -> None:
 @pytest.mark.parametrize("space", example_spaces(), ids=lambda space: repr(space)[:40])
 def test_graph_bo_conforms(space: SearchSpace) -> None:
     check_optimizer(partial(make_optimizer, "graph-bo", initial=3), [space], rounds=6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("space", example_spaces(), ids=lambda space: repr(space)[:40])
+def test_graph_mf_conforms(space: SearchSpace, tiny_checkpoint: Checkpoints) -> None:
+    check_optimizer(maker("graph-mf", tiny_checkpoint), [space], rounds=6)
 
 
 @pytest.mark.slow
@@ -249,7 +260,7 @@ class ProposesOneAtMost(RandomSearch):
         (IgnoresTheSeed, "another seed"),
         (DrawsFromTheGlobalState, "after a replayed log|global random state"),
         (RemembersItsAsks, "the same after a replayed log"),
-        (StopsEarly, "nothing was proposed after 20 of 40|must give all there is"),
+        (StopsEarly, "each of the 40 members must be proposed; 20 were|must give all there is"),
         (BelievesAnyValue, "not finite must count as failures"),
         (ProposesOneAtMost, "got 1, not 4"),
     ],
