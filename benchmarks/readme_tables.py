@@ -5,8 +5,9 @@
 Copies each folder's ``summary.json`` to ``benchmarks/results/VERSION/PROBLEM.json``, and replaces
 what stands between the marks in the README (``comparison``), in docs/kernels.md (``regression``,
 ``ablation``, ``speed``, ``motif``), in docs/training.md (``throughput``, ``batch``,
-``estimators``) and in docs/embeddings.md (``embedding-regression``, ``embedding-search``,
-``objectives``) by tables of the results stored there.
+``estimators``), in docs/optimizers.md (``exercise``) and in docs/embeddings.md
+(``embedding-regression``, ``embedding-search``, ``pool``, ``objectives``) by tables of the results
+stored there. ``--pool FOLDER`` stores the one comparison among those.
 """
 
 from __future__ import annotations
@@ -40,8 +41,15 @@ def main() -> None:
     """Copy the summaries and rewrite the README."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="*", type=Path, help="outputs of graphbo compare")
+    parser.add_argument("--pool", type=Path, help="one on nasbench101, with embedding-bo")
+    arguments = parser.parse_args()
     RESULTS.mkdir(parents=True, exist_ok=True)
-    for folder in parser.parse_args().folders:
+    if arguments.pool:
+        summary = json.loads((arguments.pool / "summary.json").read_text())
+        # Not at the top level, where the README looks for comparisons.
+        text = json.dumps({"summary": summary}, indent=2) + "\n"
+        (RESULTS / "embedding-pool.json").write_text(text)
+    for folder in arguments.folders:
         text = (folder / "summary.json").read_text()
         (RESULTS / f"{json.loads(text)['problem']}.json").write_text(text)
     stored = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
@@ -77,6 +85,7 @@ def main() -> None:
             embedding_regression.table,
         ),
         ("embeddings", "embedding-search", "embedding-search-*", embedding_search.table),
+        ("embeddings", "pool", "embedding-pool*", lambda result: table(result["summary"])),
         ("embeddings", "objectives", "objectives-*", objectives_ablation.table),
     ):
         paths = sorted(RESULTS.glob(f"{name}.json"))
