@@ -14,6 +14,7 @@ from graphbo.errors import InputError
 from graphbo.optimizers.graph_bo import last_refit
 from graphbo.optimizers.multi_fidelity import MultiFidelityOptimizer
 from graphbo.spaces.base import Design, SearchSpace
+from graphbo.trial import Trial
 
 if TYPE_CHECKING:
     import torch
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from graphbo.surrogates import KernelFactory
 
 _PARENTS = 20
+_FEWEST = 2  # results from which on there is a model
 
 
 class GraphMF(MultiFidelityOptimizer):
@@ -84,11 +86,12 @@ class GraphMF(MultiFidelityOptimizer):
 
     def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
         started = len(self.completed) + len(self.pending)
-        first = min(n, max(self.initial - started, 0)) if len(self.completed) >= 2 else n
+        known = [(trial, rung) for trial in self.completed if (rung := self._at(trial)) is not None]
+        first = min(n, max(self.initial - started, 0)) if len(known) >= _FEWEST else n
         chosen = [self._asked(d, 0) for d in self._sample_unseen(first, rng)]
-        if len(self.completed) < 2 or len(chosen) == n:
+        if len(known) < _FEWEST or len(chosen) == n:
             return chosen
-        self._fit()
+        self._fit(known)
         closed = self._closed() | {design.architecture for design in chosen}
         pool = self._pool(closed, rng)
         open_ = np.array([design.architecture not in closed for design in pool], dtype=bool)
@@ -126,12 +129,17 @@ class GraphMF(MultiFidelityOptimizer):
         waiting = dict.fromkeys(trial.design for trial in self.completed)
         return [*(d for d in waiting if d.architecture not in closed), *pool]
 
-    def _fit(self) -> None:
-        trials = [trial for trial in self.completed if trial.epochs in self.rungs]
-        designs = [trial.design for trial in trials]
-        rungs = [self.rungs.index(int(trial.epochs)) for trial in trials]
-        values = [trial.value for trial in trials if trial.value is not None]
-        fit_on = last_refit(len(trials))
+    def _at(self, trial: Trial) -> int | None:
+        """Return the rung of a trial, None if it was told one at another number of epochs."""
+        if trial.epochs >= self.rungs[-1]:
+            return len(self.rungs) - 1
+        return self.rungs.index(int(trial.epochs)) if trial.epochs in self.rungs else None
+
+    def _fit(self, known: Sequence[tuple[Trial, int]]) -> None:
+        designs = [trial.design for trial, _ in known]
+        rungs = [rung for _, rung in known]
+        values = [trial.value for trial, _ in known if trial.value is not None]
+        fit_on = last_refit(len(known))
         if fit_on == self._fitted_on:
             self.surrogate.condition(designs, rungs, values)
         else:

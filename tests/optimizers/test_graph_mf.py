@@ -87,6 +87,16 @@ def test_a_failure_is_not_tried_again() -> None:
     assert not set(failed) & {trial.design for trial in optimizer.completed}
 
 
+def test_what_was_known_before_counts_as_trained_fully() -> None:
+    optimizer = graph_mf(epochs=[1, 3, 9])
+    known = list(SPACE.enumerate())[:12]
+    optimizer.tell([Trial(design, error(design, 9)) for design in known])
+    optimizer.tell(Trial(list(SPACE.enumerate())[20], 1.0, fidelity={"epochs": 2}))
+    (design,) = optimizer.ask()
+    assert design not in known
+    assert design.origin == "graph-mf"  # no random one is needed any more
+
+
 def test_a_study_resumes_to_the_last_trial(tmp_path: object) -> None:
     problem = graphbo.problems.get_problem("digits-table")
     path = f"{tmp_path}/study.sqlite"
