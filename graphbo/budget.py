@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from graphbo.errors import InputError
@@ -43,53 +42,73 @@ class Budget:
             if value is not None and not value > 0:
                 raise InputError(f"the budget of {name} must be greater than 0; got {value}")
 
-    def left(self, finished: Sequence[Trial]) -> int:
+    def left(self, spending: Spending) -> int:
         """Return how many trials may run at once now; 0 if a limit is reached."""
-        for unit, limit in (("seconds", self.seconds), ("epochs", self.epochs)):
-            if limit is not None and finished and spent(finished, unit)[-1] >= limit:
-                return 0
-        return _UNLIMITED if self.trials is None else max(self.trials - len(finished), 0)
+        if self.seconds is not None and spending.seconds >= self.seconds:
+            return 0
+        if self.epochs is not None and spending.epochs >= self.epochs:
+            return 0
+        return _UNLIMITED if self.trials is None else max(self.trials - spending.trials, 0)
 
-    def check(self, finished: Sequence[Trial]) -> None:
+    def check(self, spending: Spending) -> None:
         """Refuse to go on in a cost that is never stated, and so would never be used up.
 
         Raises:
             InputError: If that is so.
         """
-        if self.seconds is not None and len(finished) >= 10 and not any(map(_seconds, finished)):
+        if self.seconds is not None and spending.trials >= 10 and not spending.seconds:
             raise InputError(
                 "the evaluator states no cost in seconds; give a budget of trials instead"
             )
-        if self.epochs is not None and not _epochs(finished[-1]):
+        if self.epochs is not None and not spending.last_epochs:
             raise InputError(
                 "the evaluator states no number of epochs; give a budget of trials instead"
             )
+
+
+class Spending:
+    """What the trials of a search have cost so far, as a `Budget` counts it.
+
+    Attributes:
+        trials: Number of trials.
+        seconds: Seconds of evaluation.
+        epochs: Epochs of training.
+        last_epochs: The epochs of the last trial, those before its checkpoint among them.
+    """
+
+    def __init__(self) -> None:
+        self.trials, self.seconds, self.epochs, self.last_epochs = 0, 0.0, 0.0, 0.0
+        self._trained: dict[Design, float] = {}
+
+    def add(self, trial: Trial) -> None:
+        """Count a finished trial."""
+        epochs, before = _epochs(trial), self._trained.get(trial.design, 0.0)
+        self.trials += 1
+        self.seconds += _seconds(trial)
+        self.epochs += epochs - before if before < epochs else epochs
+        self.last_epochs = epochs
+        if trial.evaluation is not None and trial.evaluation.checkpoint is not None:
+            self._trained[trial.design] = max(epochs, before)
+
+
+def spent(finished: Iterable[Trial], unit: str) -> list[float]:
+    """Return what has been spent after each trial.
+
+    Args:
+        finished: The trials, in the order in which they finished.
+        unit: ``"seconds"`` or ``"epochs"``.
+    """
+    spending, totals = Spending(), []
+    for trial in finished:
+        spending.add(trial)
+        totals.append(spending.seconds if unit == "seconds" else spending.epochs)
+    return totals
 
 
 def _seconds(trial: Trial) -> float:
     if trial.evaluation is not None:
         return trial.evaluation.cost if trial.evaluation.cost > 0 else 0.0
     return (trial.finished or 0.0) - (trial.started or 0.0)
-
-
-def spent(finished: Sequence[Trial], unit: str) -> list[float]:
-    """Return what has been spent after each trial, as a `Budget` counts it.
-
-    Args:
-        finished: The trials, in the order in which they finished.
-        unit: ``"seconds"`` or ``"epochs"``.
-    """
-    costs = map(_seconds, finished) if unit == "seconds" else _further_epochs(finished)
-    return list(accumulate(costs))
-
-
-def _further_epochs(finished: Sequence[Trial]) -> Iterator[float]:
-    trained: dict[Design, float] = {}
-    for trial in finished:
-        epochs, before = _epochs(trial), trained.get(trial.design, 0.0)
-        yield epochs - before if before < epochs else epochs
-        if trial.evaluation is not None and trial.evaluation.checkpoint is not None:
-            trained[trial.design] = max(epochs, before)
 
 
 def _epochs(trial: Trial) -> float:

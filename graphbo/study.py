@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from graphbo.architecture import Architecture
-from graphbo.budget import Budget
+from graphbo.budget import Budget, Spending
 from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator, Report, offered_epochs
 from graphbo.optimizers.base import Optimizer
@@ -168,6 +168,7 @@ class Study:
         self.trials: list[Trial] = []
         """The finished trials, in the order in which they were told."""
         self._running: dict[int, Trial] = {}
+        self._spending = Spending()
         self._checkpointed: dict[Design, list[Trial]] = {}
         self._asks = 0
         self._optimizer_seconds = 0.0
@@ -237,7 +238,7 @@ class Study:
             steps = self._in_batches(budget) if self.executor is None else self._in_parallel(budget)
             for trial in steps:
                 self._finish(trial)
-                budget.check(self.trials)
+                budget.check(self._spending)
                 if callback is not None:
                     callback(trial)
         return self.result
@@ -249,7 +250,7 @@ class Study:
     # Evaluating -----------------------------------------------------------------------------
 
     def _in_batches(self, budget: Budget) -> Iterator[Trial]:
-        while (free := min(self.batch, budget.left(self.trials))) > 0:
+        while (free := min(self.batch, budget.left(self._spending))) > 0:
             batch = (list(self._running.values()) or self._ask(free))[:free]
             if not batch:
                 return
@@ -278,7 +279,7 @@ class Study:
         futures: dict[Future[Evaluation], Trial] = {}
         try:
             while True:
-                free = min(self.batch, budget.left(self.trials)) - len(futures)
+                free = min(self.batch, budget.left(self._spending)) - len(futures)
                 if free > 0 and not queue and not self._exhausted:
                     queue = self._ask(free)
                 for _ in range(min(free, len(queue))):
@@ -383,6 +384,7 @@ class Study:
 
     def _take_trial(self, trial: Trial) -> None:
         self.trials.append(trial)
+        self._spending.add(trial)
         if self.optimizer.trains and trial.evaluation is not None:
             self._charged_seconds += trial.evaluation.facts.get(_CHARGED, 0.0)
         del self._running[trial.number]
