@@ -19,7 +19,7 @@ class Adam:
 
     Args:
         parameters: The weights, changed in place.
-        learning_rate: The learning rate.
+        learning_rate: The learning rate; it may be set to another one between steps.
         decays: How much of the averages of the gradient and its square a step keeps.
     """
 

@@ -10,8 +10,7 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-_DECAYS = 0.9, 0.999
-_TINY = 1e-8
+from graphbo.surrogates.adam import Adam
 
 
 class StackedNetworks:
@@ -73,20 +72,14 @@ def train_networks(
     scale = torch.where(scale > 0, scale, torch.ones_like(scale))
     scaled = (inputs - centre) / scale
     flat = _initial(members, sizes, seed).to(inputs).requires_grad_()
-    first, second = torch.zeros_like(flat), torch.zeros_like(flat)
+    adam = Adam([flat], learning_rate)
     with threadpool_limits(1):  # threads that wait for each other take longer than these matrices
-        for step in range(1, steps + 1):
+        for step in range(steps):
             weights, biases = _layers(flat, sizes)
             outputs = torch.baddbmm(biases[-1], _hidden(scaled, weights, biases), weights[-1])
             error = (outputs.squeeze(-1) - targets).square().mean(-1).sum()
-            loss = error + decay * flat.square().sum()
-            (gradient,) = torch.autograd.grad(loss, flat)
-            with torch.no_grad():
-                first.lerp_(gradient, 1 - _DECAYS[0])
-                second.lerp_(gradient.square(), 1 - _DECAYS[1])
-                root = (second / (1 - _DECAYS[1] ** step)).sqrt_().add_(_TINY)
-                rate = 0.5 * learning_rate * (1 + math.cos(math.pi * (step - 1) / steps))
-                flat.addcdiv_(first, root, value=-rate / (1 - _DECAYS[0] ** step))
+            adam.learning_rate = 0.5 * learning_rate * (1 + math.cos(math.pi * step / steps))
+            adam.step(error + decay * flat.square().sum())
     return StackedNetworks(centre, scale, flat.detach(), sizes)
 
 
