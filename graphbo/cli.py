@@ -221,6 +221,10 @@ def compare(
     print(f"Written to {output}")
 
 
+def _text(value: float | None, digits: str = ".2f") -> str:
+    return "-" if value is None else format(value, digits)
+
+
 def _print_spending(spending: dict[str, Any]) -> None:
     from graphbo.report.progress import print_table
 
@@ -233,8 +237,8 @@ def _print_spending(spending: dict[str, Any]) -> None:
         [
             [
                 name,
-                *(f"{entry['mean_regret'][share]:.2f}" for share in shares),
-                f"{entry['area']:.2f}",
+                *(_text(entry["mean_regret"][share]) for share in shares),
+                _text(entry["area"]),
             ]
             for name, entry in entries.items()
         ],
@@ -243,9 +247,6 @@ def _print_spending(spending: dict[str, Any]) -> None:
 
 def _print_summary(summary: dict[str, Any]) -> None:
     from graphbo.report.progress import print_table
-
-    def text(value: float | None, digits: str = ".2f") -> str:
-        return "-" if value is None else format(value, digits)
 
     entries = summary["optimizers"]
     points = list(next(iter(entries.values()))["mean_regret"])
@@ -262,11 +263,11 @@ def _print_summary(summary: dict[str, Any]) -> None:
         [
             [
                 name,
-                *(text(entry["mean_regret"][point]) for point in points),
-                text(entry["found_share"], ".0%"),
-                text(entry["evaluations_to_optimum_median"], ".4g"),
-                text(entry["test_regret_mean"]),
-                text(entry["optimizer_seconds_per_trial"], ".3f"),
+                *(_text(entry["mean_regret"][point]) for point in points),
+                _text(entry["found_share"], ".0%"),
+                _text(entry["evaluations_to_optimum_median"], ".4g"),
+                _text(entry["test_regret_mean"]),
+                _text(entry["optimizer_seconds_per_trial"], ".3f"),
             ]
             for name, entry in entries.items()
         ],
@@ -282,8 +283,8 @@ def _print_summary(summary: dict[str, Any]) -> None:
             [
                 [f"at {point}"]
                 + [
-                    f"{text(d[point]['mean'])} [{text(d[point]['low'])}, {text(d[point]['high'])}]"
-                    for d in paired.values()
+                    f"{_text(d['mean'])} [{_text(d['low'])}, {_text(d['high'])}]"
+                    for d in (differences[point] for differences in paired.values())
                 ]
                 for point in points
             ],

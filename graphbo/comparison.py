@@ -125,17 +125,20 @@ def _report(
     }
     summary = summarize(problem, runs, trials)
     limits = {"seconds": budget.seconds, "epochs": budget.epochs}
-    spending = {unit: limit for unit, limit in limits.items() if limit is not None}
+    spending = {
+        unit: spending_curves(problem, runs, limit, unit)
+        for unit, limit in limits.items()
+        if limit is not None
+    }
     summary["spending"] = [
-        summarize_spending(problem, runs, limit, unit) for unit, limit in spending.items()
+        summarize_spending(points, curves, unit) for unit, (points, curves) in spending.items()
     ]
     write_evaluations(runs, folder)
     try:
         curves = regret_curves(problem, runs, trials)
         figure = anytime_figure(curves, title=problem.name, objective=problem.objective)
         figure.savefig(folder / "anytime.png", dpi=150)
-        for unit, limit in spending.items():
-            points, curves = spending_curves(problem, runs, limit, unit)
+        for unit, (points, curves) in spending.items():
             figure = anytime_figure(
                 curves,
                 title=problem.name,

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from graphbo.budget import spent
 from graphbo.evaluators.table import TableEvaluator
 from graphbo.problems.base import Problem
-from graphbo.report.bootstrap import Array, bootstrap_interval
+from graphbo.report.bootstrap import Array
+from graphbo.report.summary import Runs, difference, finite
 from graphbo.trial import Job, Trial
 
-if TYPE_CHECKING:
-    from graphbo.study import Result
-
-Runs: TypeAlias = "Mapping[str, Sequence[Result]]"
 SHARES = (0.25, 0.5, 0.75, 1.0)
 _POINTS = 200
 
@@ -97,42 +94,37 @@ def _full_value(problem: Problem, trial: Trial) -> float:
     return problem.evaluator.evaluate_one(job).objectives[problem.objective]
 
 
-def summarize_spending(
-    problem: Problem, runs: Runs, budget: float, unit: str = "seconds"
-) -> dict[str, Any]:
+def summarize_spending(points: Array, curves: Mapping[str, Array], unit: str) -> dict[str, Any]:
     """Sum up a comparison whose budget is in seconds or epochs.
 
-    Args: those of `spending_curves`.
+    Args:
+        points: The amounts at which regrets are given, the last of which is the budget.
+        curves: For each optimiser its regrets, ``seeds x points``; see `spending_curves`.
+        unit: ``"seconds"`` or ``"epochs"``.
 
     Returns:
         `unit` and `budget`; under `optimizers` by name the `area` under the curve, as the mean
         regret over all that was spent, and `mean_regret` after a quarter, a half, three quarters
         and all of it; and under `paired` the mean difference in area between the first optimiser
         and each other one, with its bootstrap interval over seeds: negative where the first is
-        ahead.
+        ahead. What cannot be known is None.
     """
-    points, curves = spending_curves(problem, runs, budget, unit)
     areas = {name: curve.mean(axis=1) for name, curve in curves.items()}
     first = next(iter(curves))
     at = {str(share): round(share * len(points)) - 1 for share in SHARES}
     return {
         "unit": unit,
-        "budget": budget,
+        "budget": float(points[-1]),
         "optimizers": {
             name: {
-                "area": float(areas[name].mean()),
-                "mean_regret": {share: float(curve[:, i].mean()) for share, i in at.items()},
+                "area": finite(areas[name].mean()),
+                "mean_regret": {share: finite(curve[:, i].mean()) for share, i in at.items()},
             }
             for name, curve in curves.items()
         },
         "paired": {
-            f"{first} - {name}": _difference(areas[first] - area)
+            f"{first} - {name}": difference(areas[first] - area)
             for name, area in areas.items()
             if name != first
         },
     }
-
-
-def _difference(differences: Array) -> dict[str, float]:
-    low, high = bootstrap_interval(differences)
-    return {"mean": float(differences.mean()), "low": float(low), "high": float(high)}

@@ -86,7 +86,7 @@ def summarize(problem: Problem, runs: Runs, trials: int) -> dict[str, Any]:
         ),
         "paired": {
             f"{first} - {name}": {
-                str(point): _difference(curves[first][:, point - 1] - curve[:, point - 1])
+                str(point): difference(curves[first][:, point - 1] - curve[:, point - 1])
                 for point in points
             }
             for name, curve in curves.items()
@@ -115,7 +115,7 @@ def _optimizer(
         "test_regret_mean": (
             float(np.mean(tested)) - test_optimum if tested and test_optimum is not None else None
         ),
-        "mean_regret": {str(point): _finite(curves[:, point - 1].mean()) for point in points},
+        "mean_regret": {str(point): finite(curves[:, point - 1].mean()) for point in points},
         "optimizer_seconds_per_trial": sum(r.optimizer_seconds for r in results) / max(told, 1),
     }
 
@@ -146,9 +146,10 @@ def _mean_median_and_max(
     }
 
 
-def _difference(differences: Array) -> dict[str, float | None]:
+def difference(differences: Array) -> dict[str, float | None]:
+    """Return the mean of paired differences and its bootstrap interval over the runs."""
     low, high = bootstrap_interval(differences)
-    return {"mean": _finite(differences.mean()), "low": _finite(low), "high": _finite(high)}
+    return {"mean": finite(differences.mean()), "low": finite(low), "high": finite(high)}
 
 
 def _test_error(result: Result) -> float | None:
@@ -160,7 +161,7 @@ def _test_error(result: Result) -> float | None:
 
 def _test_error_of(trial: Trial) -> float | None:
     objectives = {} if trial.evaluation is None else trial.evaluation.objectives
-    return _finite(objectives.get("test_error", np.nan))
+    return finite(objectives.get("test_error", np.nan))
 
 
 def _test_optimum(problem: Problem, runs: Runs) -> float | None:
@@ -171,7 +172,8 @@ def _test_optimum(problem: Problem, runs: Runs) -> float | None:
     return min(seen, default=None)
 
 
-def _finite(value: Any) -> float | None:
+def finite(value: Any) -> float | None:
+    """Return a number for JSON, None if it is not known."""
     return float(value) if np.isfinite(value) else None
 
 

@@ -74,11 +74,19 @@ def test_regret_is_that_of_a_full_training() -> None:
 
 def test_the_area_is_the_mean_regret_over_the_budget() -> None:
     runs = {"multi": [Result(tuple(MULTI))] * 2, "single": [Result(tuple(SINGLE))] * 2}
-    summary = summarize_spending(PROBLEM, runs, 19.0, "epochs")
+    summary = summarize_spending(*spending_curves(PROBLEM, runs, 19.0, "epochs"), "epochs")
     multi = summary["optimizers"]["multi"]
     assert multi["area"] == pytest.approx((2 * 10 + 8 * 20 + 9 * 10) / 19, rel=0.08)
     assert multi["mean_regret"] == {"0.25": 20.0, "0.5": 20.0, "0.75": 10.0, "1.0": 0.0}
     assert summary["paired"]["multi - single"]["high"] < 0
+
+
+def test_what_no_run_can_tell_is_left_open() -> None:
+    failed = Result((Trial(A, error="failed", started=0.0, finished=1.0),))
+    runs = {"one": [failed] * 2, "other": [failed] * 2}
+    summary = summarize_spending(*spending_curves(PROBLEM, runs, 10.0), "seconds")
+    assert summary["optimizers"]["one"]["area"] is None
+    assert summary["paired"]["one - other"] == {"mean": None, "low": None, "high": None}
 
 
 def test_without_a_table_only_full_trainings_count() -> None:
