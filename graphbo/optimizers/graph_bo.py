@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from graphbo.acquisition.pool import candidates
+from graphbo.acquisition.pool import candidates, greedily
 from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.optimizers.base import Optimizer
@@ -61,14 +61,14 @@ class PoolSearch(Optimizer):
         pool = self._pool(exclude, chosen, rng)
         blocked = np.zeros(len(pool), dtype=bool)
         blocked[self._positions(pool, exclude)] = True
-        while len(chosen) < n and not blocked.all():
-            # Rounded, so that what ties but for rounding errors goes to the first.
-            scores = np.round(self._score(pool, [*self.pending, *chosen], rng), 9)
-            best = int(np.argmax(np.where(blocked, -np.inf, scores)))
-            if blocked[best]:  # no open candidate was scored
-                best = int(np.flatnonzero(~blocked)[0])
-            blocked[best] = True
-            chosen.append(pool[best].described(pool[best].origin or self.name))
+        waiting = [*self.pending, *chosen]
+        chosen += greedily(
+            pool,
+            blocked,
+            n - len(chosen),
+            lambda more: self._score(pool, [*waiting, *more], rng),
+            lambda design: design.described(design.origin or self.name),
+        )
         if len(chosen) < n and not self.space.enumerable:  # the pool ends before the space
             chosen += self._sample_unseen(n - len(chosen), rng, chosen)
         return chosen

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from graphbo.acquisition.pool import candidates
+from graphbo.acquisition.pool import candidates, greedily
 from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.optimizers.graph_bo import last_refit
@@ -94,16 +94,16 @@ class GraphMF(MultiFidelityOptimizer):
         self._fit(known)
         closed = self._closed() | {design.architecture for design in chosen}
         pool = self._pool(closed, rng)
-        open_ = np.array([design.architecture not in closed for design in pool], dtype=bool)
-        while len(chosen) < n and open_.any():
-            # Rounded, so that what ties but for rounding errors goes to the first.
-            scores = np.round(self._score(pool, [*self.pending, *chosen]), 9)
-            best = int(np.argmax(np.where(open_, scores, -np.inf)))
-            if not open_[best]:
-                best = int(np.flatnonzero(open_)[0])
-            open_[best] = False
-            design = pool[best].described(pool[best].origin or self.name)
-            chosen.append(self._asked(design, self._rung(design)))
+        waiting = [*self.pending, *chosen]
+        chosen += greedily(
+            pool,
+            np.array([design.architecture in closed for design in pool], dtype=bool),
+            n - len(chosen),
+            lambda more: self._score(pool, [*waiting, *more]),
+            lambda design: self._asked(
+                design.described(design.origin or self.name), self._rung(design)
+            ),
+        )
         if len(chosen) < n and not self.space.enumerable:  # the pool ends before the space
             fresh = self._sample_unseen(n - len(chosen), rng, chosen)
             chosen += [self._asked(design, 0) for design in fresh]
