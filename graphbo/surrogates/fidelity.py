@@ -16,10 +16,8 @@ from graphbo.spaces.base import Design, SearchSpace
 from graphbo.surrogates.defaults import KernelFactory, default_kernels
 from graphbo.surrogates.graph_gp import GraphGP
 from graphbo.surrogates.selection import fitted_process
-from graphbo.surrogates.surrogate import GraphSurrogate
+from graphbo.surrogates.surrogate import GraphSurrogate, column, evenly_chosen
 from graphbo.surrogates.transforms import NormalScores, Values
-
-_MOST_FITTED = 300
 
 
 class FidelitySurrogate:
@@ -79,13 +77,13 @@ class FidelitySurrogate:
         """
         n = len(values) if fit_on is None else min(fit_on, len(values))
         early = rung_scores(designs[:n], rungs[:n], values[:n])
-        chosen = np.linspace(0, n - 1, min(n, _MOST_FITTED)).round().astype(int)
+        chosen = evenly_chosen(n)
         rows = self.rows(designs, rungs)
         self.models = []
         for factory in self._factories:
             kernel = factory([designs[i].architecture for i in chosen])
-            model = fitted_process(rows[chosen], _column(early[chosen]), kernel)
-            model.observe(rows[:n], _column(early), together=True)
+            model = fitted_process(rows[chosen], column(early[chosen]), kernel)
+            model.observe(rows[:n], column(early), together=True)
             self.models.append(model)
         return self.condition(designs, rungs, values)
 
@@ -93,7 +91,7 @@ class FidelitySurrogate:
         self, designs: Sequence[Design], rungs: Sequence[int], values: Sequence[float]
     ) -> FidelitySurrogate:
         """Condition on other results and keep the hyperparameters; see `fit`."""
-        rows, targets = self.rows(designs, rungs), _column(rung_scores(designs, rungs, values))
+        rows, targets = self.rows(designs, rungs), column(rung_scores(designs, rungs, values))
         for model in self.models:
             model.observe(rows, targets)
         return self
@@ -165,7 +163,3 @@ class _WithFidelity:
 
     def __call__(self, train: Sequence[Architecture]) -> Kernel:
         return FidelityKernel(self.factory(train))
-
-
-def _column(scores: Values) -> Tensor:
-    return torch.as_tensor(scores).unsqueeze(-1)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from gpytorch.kernels import Kernel
 from torch import Tensor
@@ -103,14 +104,14 @@ class GraphSurrogate:
         if len(designs) != len(values):
             raise ValueError(f"there are {len(designs)} designs but {len(values)} values")
         n = len(designs) if fit_on is None else min(fit_on, len(designs))
-        evenly = np.linspace(0, n - 1, min(n, _MOST_FITTED)).round().astype(int)
+        evenly = evenly_chosen(n)
         early = NormalScores([values[i] for i in evenly])
         self.transform = NormalScores(values)
-        rows, targets = self.rows(designs), _column(self.transform)
+        rows, targets = self.rows(designs), column(self.transform.scores)
         self.models = []
         for factory in self._factories:
             architectures = [designs[i].architecture for i in evenly]
-            model = fitted(factory, rows[evenly], _column(early), architectures, self._prior)
+            model = fitted(factory, rows[evenly], column(early.scores), architectures, self._prior)
             model.observe(rows[:n], targets[:n], together=True)
             model.observe(rows, targets)
             self.models.append(model)
@@ -119,7 +120,7 @@ class GraphSurrogate:
     def condition(self, designs: Sequence[Design], values: Sequence[float]) -> GraphSurrogate:
         """Condition on other observations and keep the hyperparameters."""
         self.transform = NormalScores(values)
-        rows, targets = self.rows(designs), _column(self.transform)
+        rows, targets = self.rows(designs), column(self.transform.scores)
         for model in self.models:
             model.observe(rows, targets)
         return self
@@ -175,5 +176,11 @@ def _copied(kernel: Kernel, train: Sequence[Architecture]) -> Kernel:
     return copy.deepcopy(kernel)
 
 
-def _column(transform: NormalScores) -> Tensor:
-    return torch.as_tensor(transform.scores).unsqueeze(-1)
+def evenly_chosen(n: int) -> npt.NDArray[np.int64]:
+    """Return which of n observations hyperparameters are fitted on: 300 at most."""
+    return np.linspace(0, n - 1, min(n, _MOST_FITTED)).round().astype(np.int64)
+
+
+def column(scores: Values) -> Tensor:
+    """Return targets, `n`, as models take them, `n x 1`."""
+    return torch.as_tensor(scores).unsqueeze(-1)
