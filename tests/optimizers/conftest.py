@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +27,25 @@ def _skip_without_extra(request: pytest.FixtureRequest) -> None:
     name = callspec.params.get("name") if callspec is not None else None
     if name in PACKAGES:
         pytest.importorskip(PACKAGES[name])
+
+
+@pytest.fixture
+def printed() -> Callable[[str], list[str]]:
+    """Runs a script under two hashes of strings, and returns what each printed."""
+
+    def run(script: str) -> list[str]:
+        return [
+            subprocess.run(
+                [sys.executable, "-c", script],
+                env=os.environ | {"PYTHONHASHSEED": seed},
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            for seed in ("1", "2")
+        ]
+
+    return run
 
 
 @pytest.fixture(scope="session")
