@@ -139,6 +139,7 @@ def search(
 
 def _print_result(problem: Problem, result: Result) -> None:
     from graphbo.report.progress import describe, quantity
+    from graphbo.spaces import HyperparameterSpace
 
     count = len(result.trials)
     if result.exhausted:
@@ -151,8 +152,12 @@ def _print_result(problem: Problem, result: Result) -> None:
         print("No architecture was evaluated successfully.")
         return
     best = result.best
-    print(f"Best of {count} architectures (trial {best.number + 1}):\n")
-    print("\n".join("  " + line for line in describe(result.architecture).splitlines()), end="\n\n")
+    alone = isinstance(problem.space, HyperparameterSpace)
+    kind = "configurations" if alone else "architectures"
+    print(f"Best of {count} {kind} (trial {best.number + 1}):\n")
+    lines = [] if alone else describe(result.architecture).splitlines()
+    lines += [f"{name}: {value}" for name, value in result.hyperparameters.items()]
+    print("\n".join("  " + line for line in lines), end="\n\n")
     objectives = {} if best.evaluation is None else best.evaluation.objectives
     for name, value in objectives.items():
         print(f"  {quantity(name, value)}")
@@ -162,14 +167,16 @@ def _print_result(problem: Problem, result: Result) -> None:
 
 def _write_pictures(problem: Problem, result: Result, folder: Path) -> None:
     from graphbo.report import draw, search_figure
+    from graphbo.spaces import HyperparameterSpace
 
     if result.failed == len(result.trials):
         return
     try:
         figure = search_figure(result.trials, objective=problem.objective, optimum=problem.optimum)
         figure.savefig(folder / "regret.png", dpi=150)
-        drawing = draw(result.architecture, operations=problem.space.operations)
-        drawing.savefig(folder / "architecture.png", dpi=150)
+        if not isinstance(problem.space, HyperparameterSpace):
+            drawing = draw(result.architecture, operations=problem.space.operations)
+            drawing.savefig(folder / "architecture.png", dpi=150)
     except MissingExtraError as error:
         print(f"graphbo: no pictures: {error}", file=sys.stderr)
 

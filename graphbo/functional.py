@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator, FunctionEvaluator
 from graphbo.optimizers.base import Optimizer
 from graphbo.report.progress import search_progress
 from graphbo.spaces.base import SearchSpace
+from graphbo.spaces.joint import HyperparameterSpace
 from graphbo.study import Result, Study
 
 
 def minimize(
-    objective: Callable[[Architecture], float] | Evaluator,
+    objective: Callable[..., float] | Evaluator,
     space: SearchSpace,
     budget: int = 100,
     seed: int = 0,
@@ -24,11 +24,13 @@ def minimize(
     batch: int = 1,
     progress: bool = False,
 ) -> Result:
-    """Search a space for the architecture with the lowest objective.
+    """Search a space for the design with the lowest objective.
 
     Args:
-        objective: A function of an `Architecture` that returns a number, or an `Evaluator`. A call
-            that raises or returns NaN counts as a failed trial; the search goes on.
+        objective: A function that returns a number, or an `Evaluator`. A function is given the
+            `Architecture`; in a `JointSpace` that and the hyperparameters, as a mapping from names
+            to values; in a `HyperparameterSpace` the hyperparameters alone. A call that raises or
+            returns NaN counts as a failed trial; the search goes on.
         space: Where to search.
         budget: Number of trials, failed ones and those already stored included.
         seed: The seed of the search; the same seed gives the same search.
@@ -38,7 +40,8 @@ def minimize(
         progress: Whether to show a progress bar.
 
     Returns:
-        The result: ``result.architecture``, ``result.value``, ``result.trials``.
+        The result: ``result.architecture``, ``result.hyperparameters``, ``result.value``,
+        ``result.trials``.
 
     Raises:
         InputError: If an argument cannot be used.
@@ -52,8 +55,11 @@ def minimize(
         raise InputError(f"space must be a search space such as CellSpace; got {space!r}")
     if not isinstance(objective, Evaluator):
         if not callable(objective):
-            raise InputError(f"objective must be a function of an architecture; got {objective!r}")
-        objective = FunctionEvaluator(objective)
+            raise InputError(f"objective must be a function or an Evaluator; got {objective!r}")
+        takes = "architecture" if space.hyperparameters is None else "both"
+        if isinstance(space, HyperparameterSpace):
+            takes = "hyperparameters"
+        objective = FunctionEvaluator(objective, takes=takes)
     study = Study(space, objective, optimizer, seed=seed, storage=storage, batch=batch)
     try:
         with search_progress(study, budget, shown=progress) as callback:

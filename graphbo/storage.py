@@ -155,7 +155,7 @@ class Storage:
                     (
                         trial.number,
                         number,
-                        json.dumps(trial.design.row),
+                        _design_to_text(trial.design),
                         trial.design.architecture.to_string(),
                         trial.design.origin,
                         json.dumps(_numbers(trial.fidelity)),
@@ -291,7 +291,7 @@ def _trials_from_row(row: Sequence[Any]) -> tuple[Trial, Trial | None]:
     number, ask, design, architecture, origin, fidelity, seed, started = row[:8]
     event, finished, value, error, evaluation = row[8:]
     proposal = Trial(
-        Design(Architecture.from_string(architecture), tuple(json.loads(design)), origin),
+        _design_from_text(design, Architecture.from_string(architecture), origin),
         number=number,
         ask=ask,
         fidelity=_numbers(json.loads(fidelity)),
@@ -312,6 +312,21 @@ def _trials_from_row(row: Sequence[Any]) -> tuple[Trial, Trial | None]:
         started=started,
         finished=finished,
     )
+
+
+def _design_to_text(design: Design) -> str:
+    """Return the row of a design, with its hyperparameters if it has any."""
+    if not design.hyperparameters:
+        return json.dumps(design.row)
+    return json.dumps({"row": design.row, "hyperparameters": dict(design.hyperparameters)})
+
+
+def _design_from_text(text: str, architecture: Architecture, origin: str) -> Design:
+    content = json.loads(text)
+    if isinstance(content, list):
+        return Design(architecture, tuple(content), origin)
+    row, values = tuple(content["row"]), content["hyperparameters"]
+    return Design(architecture, row, origin, hyperparameters=values)
 
 
 def evaluation_to_text(evaluation: Evaluation) -> str:

@@ -7,7 +7,7 @@ import json
 import math
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator, Report, offered_epochs
 from graphbo.optimizers.base import Optimizer
 from graphbo.problems.base import Problem
-from graphbo.spaces.base import Design, SearchSpace
+from graphbo.spaces.base import Design, HyperparameterValue, SearchSpace
 from graphbo.storage import Ask, Storage, evaluation_to_text
 from graphbo.trial import Evaluation, Fidelity, Job, Trial, longest
 
@@ -71,6 +71,11 @@ class Result:
         return self.best.design.architecture
 
     @property
+    def hyperparameters(self) -> Mapping[str, HyperparameterValue]:
+        """The hyperparameters of the best trial; empty if the space has none."""
+        return self.best.design.hyperparameters
+
+    @property
     def value(self) -> float:
         """The objective of the best trial."""
         value = self.best.value
@@ -81,7 +86,9 @@ class Result:
         counts = f"trials={len(self.trials)}, failed={self.failed}"
         if self.failed == len(self.trials):
             return f"Result({counts})"
-        return f"Result(value={self.value:.6g}, architecture={self.architecture!r}, {counts})"
+        beside = f", hyperparameters={self.hyperparameters}" if self.hyperparameters else ""
+        found = f"value={self.value:.6g}, architecture={self.architecture!r}{beside}"
+        return f"Result({found}, {counts})"
 
 
 class Study:

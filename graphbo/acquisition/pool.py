@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from graphbo.architecture import Architecture
 from graphbo.spaces.base import Design, SearchSpace
 
 Scorer = Callable[[Sequence[Design]], npt.NDArray[np.float64]]
@@ -45,7 +44,7 @@ def greedily(
 def candidates(
     space: SearchSpace,
     parents: Sequence[Design],
-    exclude: set[Architecture],
+    exclude: set[Design],
     rng: np.random.Generator,
     scorer: Scorer,
     *,
@@ -61,7 +60,7 @@ def candidates(
     Args:
         space: The search space.
         parents: The best designs observed, the best first.
-        exclude: Architectures already seen.
+        exclude: Designs already seen.
         rng: The source of randomness.
         scorer: The acquisition function.
         size: How many designs a generation adds.
@@ -69,11 +68,11 @@ def candidates(
     """
     if space.enumerable:
         return space.enumerate()
-    pool: dict[Architecture, Design] = {}
+    pool: dict[Design, Design] = {}
 
     def add(design: Design) -> None:
-        if design.architecture not in exclude:
-            pool.setdefault(design.architecture, design)
+        if design not in exclude:
+            pool.setdefault(design, design)
 
     for _ in range(size):
         kind = rng.random()

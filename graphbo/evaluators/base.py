@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from graphbo.architecture import Architecture
+from graphbo.errors import InputError
 from graphbo.trial import Evaluation, Fidelity, Job
+
+_TAKES = ("architecture", "hyperparameters", "both")
 
 
 @dataclass(frozen=True)
@@ -72,19 +74,34 @@ def offered_epochs(evaluator: Evaluator, fidelity: Fidelity) -> list[int]:
 
 
 class FunctionEvaluator(Evaluator):
-    """Evaluates a plain function of an architecture.
+    """Evaluates a plain function.
 
     Args:
-        function: Takes an `Architecture` and returns a number to minimise.
+        function: Takes what `takes` says and returns a number to minimise.
         name: The name of the objective.
+        takes: ``"architecture"``, ``"hyperparameters"`` (a mapping from names to values), or
+            ``"both"``, in this order.
+
+    Raises:
+        InputError: If `takes` is something else.
     """
 
-    def __init__(self, function: Callable[[Architecture], float], name: str = "objective") -> None:
+    def __init__(
+        self, function: Callable[..., float], name: str = "objective", takes: str = "architecture"
+    ) -> None:
+        if takes not in _TAKES:
+            raise InputError(f"a function takes one of {', '.join(_TAKES)}; got {takes!r}")
         self.function = function
         self.objectives = (name,)
+        self.takes = takes
 
     def evaluate_one(self, job: Job) -> Evaluation:
         """Call the function and time it."""
+        both = {
+            "architecture": job.design.architecture,
+            "hyperparameters": dict(job.design.hyperparameters),
+        }
+        arguments = both.values() if self.takes == "both" else [both[self.takes]]
         start = time.perf_counter()
-        value = float(self.function(job.design.architecture))
+        value = float(self.function(*arguments))
         return Evaluation({self.objectives[0]: value}, cost=time.perf_counter() - start)

@@ -15,6 +15,8 @@ import math
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     import optuna
 
 _MEMBER = "architecture"  # the one parameter of a pool
-_ROW = "graphbo:row"
+_ROW, _BESIDE = "graphbo:row", "graphbo:hyperparameters"
 
 
 def suggest(trial: BaseTrial, space: SearchSpace, prefix: str = "") -> Design:
@@ -161,7 +163,9 @@ class GraphSampler(BaseSampler):
             self._asks += 1
             design = designs[0] if designs else self.space.sample(rng)
             # Its parameters reach the storage one by one, and too late for the other workers.
-            study._storage.set_trial_system_attr(trial._trial_id, _ROW, list(design.row))
+            store = partial(study._storage.set_trial_system_attr, trial._trial_id)
+            store(_ROW, list(design.row))
+            store(_BESIDE, dict(design.hyperparameters))
         return _parameters(self.space, design, self.prefix)
 
     def sample_independent(
@@ -242,7 +246,10 @@ class GraphSampler(BaseSampler):
         except ValueError:  # a parameter is missing
             row = trial.system_attrs.get(_ROW)
             evaluated = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-            return None if row is None or evaluated else self.space.design(row)
+            if row is None or evaluated:
+                return None
+            beside = trial.system_attrs.get(_BESIDE, {})
+            return replace(self.space.design(row), hyperparameters=beside)
 
 
 def _told(design: Design, trial: FrozenTrial, sign: float) -> Trial:

@@ -39,12 +39,12 @@ class ASHA(MultiFidelityOptimizer):
 
     def _promoted(self, chosen: Sequence[Design]) -> Design | None:
         """Return the next design that climbs, at its new rung; None if none does."""
-        busy = {design.architecture for design in [*self.pending, *chosen]}
-        climbed = {(trial.design.architecture, trial.epochs) for trial in self.told}
+        busy = {*self.pending, *chosen}
+        climbed = {(trial.design, trial.epochs) for trial in self.told}
         for rung in reversed(range(len(self.rungs) - 1)):
             ranked = sorted(self.at_rung(rung), key=lambda trial: trial.value or 0.0)
             for trial in ranked[: self._kept(len(ranked), rung)]:
                 design, above = trial.design, self.rungs[rung + 1]
-                if (design.architecture, above) not in climbed and design.architecture not in busy:
+                if (design, above) not in climbed and design not in busy:
                     return self._asked(design, rung + 1)
         return None

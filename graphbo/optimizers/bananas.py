@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.optimizers.base import Optimizer
 from graphbo.spaces.base import Design, SearchSpace
@@ -52,6 +51,7 @@ class Bananas(Optimizer):
     """
 
     name = "bananas"
+    hyperparameters = False
 
     def __init__(
         self,
@@ -91,23 +91,23 @@ class Bananas(Optimizer):
         due = self.initial - len(self.completed) - len(self.pending)
         chosen = self._sample_unseen(min(n, max(due, 0)), rng, origin="initial")
         if len(chosen) < n and len(self.completed) > 1:
-            pool = self._mutations({design.architecture for design in chosen}, rng)
+            pool = self._mutations(set(chosen), rng)
             samples = thompson_samples(self._predictions(pool), rng)
             order = np.argsort(samples, kind="stable")[: n - len(chosen)]
             chosen += [pool[int(i)] for i in order]
         return chosen + self._sample_unseen(n - len(chosen), rng, chosen)
 
-    def _mutations(self, taken: set[Architecture], rng: np.random.Generator) -> list[Design]:
+    def _mutations(self, taken: set[Design], rng: np.random.Generator) -> list[Design]:
         """Return distinct unseen mutations of the best designs."""
         exclude = self._seen | taken
         ranked = sorted(self.completed, key=lambda trial: trial.value or 0.0)
         share = -(-self.candidates // self.parents)
-        pool: dict[Architecture, Design] = {}
+        pool: dict[Design, Design] = {}
         for trial in ranked[: self.parents * _PATIENCE]:
             for _ in range(share):
                 child = self.space.mutate(trial.design, rng, exclude)
-                if len(pool) < self.candidates and child.architecture not in exclude:
-                    pool.setdefault(child.architecture, child.described("mutation"))
+                if len(pool) < self.candidates and child not in exclude:
+                    pool.setdefault(child, child.described("mutation"))
             if len(pool) == self.candidates:
                 break
         return list(pool.values())

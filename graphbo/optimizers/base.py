@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from graphbo.architecture import Architecture
+from graphbo.errors import InputError
 from graphbo.spaces.base import Design, SearchSpace
 from graphbo.trial import Fidelity, Trial
 
@@ -30,6 +30,9 @@ class Optimizer(ABC):
         seed: The seed of all randomness.
         settings: What else determines the proposals, as JSON values; a study records it.
 
+    Raises:
+        InputError: If the space has hyperparameters that it cannot choose.
+
     Attributes:
         told: The trials that it was told, in order, failed ones included.
         pending: The designs that it proposed and has not been told about, in order.
@@ -43,15 +46,22 @@ class Optimizer(ABC):
     """Whether it decides how thoroughly designs are evaluated; see `MultiFidelityOptimizer`."""
     trains: ClassVar[bool] = False
     """Whether it trains networks when asked; a study then counts what that takes as cost."""
+    hyperparameters: ClassVar[bool] = True
+    """Whether it can choose hyperparameters beside the architecture; see `JointSpace`."""
 
     def __init__(self, space: SearchSpace, *, seed: int = 0, **settings: object) -> None:
+        if space.hyperparameters is not None and not self.hyperparameters:
+            raise InputError(
+                f"{self.name} searches architectures, and the space {space.name} has "
+                "hyperparameters, too; take another optimiser, such as graph-bo, smac or tpe"
+            )
         self.space = space
         self.seed = seed
         self.settings = settings
         self.told: list[Trial] = []
         self.pending: list[Design] = []
         self.memory: dict[str, Any] = {}
-        self._seen: set[Architecture] = set()
+        self._seen: set[Design] = set()
         self._told: set[object] = set()
         self._asks = 0
 
@@ -60,8 +70,8 @@ class Optimizer(ABC):
         """Return up to n distinct designs, none of them in `seen`; fewer if the space ends."""
 
     @property
-    def seen(self) -> frozenset[Architecture] | set[Architecture]:
-        """The architectures proposed so far, pending and told; not to be changed."""
+    def seen(self) -> frozenset[Design] | set[Design]:
+        """The designs proposed so far, pending and told; not to be changed."""
         return self._seen
 
     @property
@@ -108,12 +118,12 @@ class Optimizer(ABC):
             if trial.design.fidelity and not trial.fidelity:
                 trial = replace(trial, fidelity=trial.design.fidelity)
             if self._key(trial) in self._told:
-                raise ValueError(f"{trial.design.architecture!r} was told before")
+                raise ValueError(f"{trial.design} was told before")
             if trial.value is not None and not math.isfinite(trial.value):
                 error = f"the value {trial.value} is not finite"
                 trial = replace(trial, value=None, error=error)
             self.pending = [design for design in self.pending if design != trial.design]
-            self._seen.add(trial.design.architecture)
+            self._seen.add(trial.design)
             self._told.add(self._key(trial))
             self.told.append(trial)
             self._record_tell(trial)
@@ -157,28 +167,28 @@ class Optimizer(ABC):
 
     def _key(self, trial: Trial) -> object:
         """Return what can be told once."""
-        return trial.design.architecture
+        return trial.design
 
     def _record_ask(self, designs: Sequence[Design]) -> None:
         self._asks += 1
         self.pending.extend(designs)
-        self._seen.update(design.architecture for design in designs)
+        self._seen.update(designs)
 
     def _sample_unseen(
         self, n: int, rng: np.random.Generator, taken: Iterable[Design] = (), origin: str = "random"
     ) -> list[Design]:
         """Draw designs that are neither seen nor taken; fewer than n if the space ends."""
-        exclude = self._seen | {design.architecture for design in taken}
+        exclude = self._seen | set(taken)
         chosen: list[Design] = []
         for _ in range(100 * n):
             if len(chosen) == n:
                 return chosen
             design = self.space.sample(rng)
-            if design.architecture not in exclude:
-                exclude.add(design.architecture)
+            if design not in exclude:
+                exclude.add(design)
                 chosen.append(design.described(origin))
         if self.space.enumerable and len(chosen) < n:
-            left = [d for d in self.space.enumerate() if d.architecture not in exclude]
+            left = [d for d in self.space.enumerate() if d not in exclude]
             picks = rng.permutation(len(left))[: n - len(chosen)]
             chosen += [left[int(i)].described(origin) for i in picks]
         return chosen

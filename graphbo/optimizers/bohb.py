@@ -11,14 +11,14 @@ from graphbo.errors import InputError
 from graphbo.optimizers.configured import Configurations
 from graphbo.optimizers.density import KernelDensity, impute
 from graphbo.optimizers.hyperband import Hyperband
-from graphbo.spaces.base import Design, Row, SearchSpace
+from graphbo.spaces.base import Design, SearchSpace
 from graphbo.trial import Trial
 
 
 class BOHB(Hyperband):
     """Hyperband whose races start with designs from a density of the good ones.
 
-    The model is that of the highest rung with d + 3 results or more, for d decisions: a density of
+    The model is that of the highest rung with d + 3 results or more, for d columns: a density of
     the best 15 %, and one of all others, each of d + 1 designs at least, so that they overlap at
     first. Of 64 configurations drawn from the first, with wider bandwidths, the one is taken whose
     density among the good is largest in relation to that among the others. A third of the designs
@@ -92,11 +92,11 @@ class BOHB(Hyperband):
         self.good_share, self.samples, self.random_share = good_share, samples, random_share
         self.bandwidth_factor, self.min_bandwidth = bandwidth_factor, min_bandwidth
         self._configurations = Configurations(space, self.name)
-        self._observed: list[list[tuple[float, Row]]] = [[] for _ in self.rungs]
+        self._observed: list[list[tuple[float, tuple[float, ...]]]] = [[] for _ in self.rungs]
 
-    def observed(self) -> list[tuple[float, Row]]:
-        """Return what the model is fitted to: values and rows, best first; none if too few."""
-        least = len(self._configurations.decisions) + 3
+    def observed(self) -> list[tuple[float, tuple[float, ...]]]:
+        """Return what the model is fitted to: values and vectors, best first; none if too few."""
+        least = len(self._configurations.columns) + 3
         for results in reversed(self._observed):
             if len(results) >= least:
                 return sorted(results, key=lambda result: result[0])
@@ -108,16 +108,16 @@ class BOHB(Hyperband):
         Args:
             rng: What inactive decisions are imputed with.
         """
-        ranked = np.array([row for _, row in self.observed()], dtype=np.int64)
+        ranked = np.array([vector for _, vector in self.observed()], dtype=np.float64)
         if not len(ranked):
             return None
-        decisions = self._configurations.decisions
-        least = len(decisions) + 1
+        columns = self._configurations.columns
+        least = len(columns) + 1
         good = max(least, int(self.good_share * len(ranked)))
         others = max(least, len(ranked) - good)
         first, second = (
-            KernelDensity(impute(rows, decisions, rng), decisions, self.min_bandwidth)
-            for rows in (ranked[:good], ranked[len(ranked) - others :])
+            KernelDensity(impute(vectors, columns, rng), columns, self.min_bandwidth)
+            for vectors in (ranked[:good], ranked[len(ranked) - others :])
         )
         return first, second
 
@@ -127,11 +127,11 @@ class BOHB(Hyperband):
         """Return a design that a race starts with: from the model, or a random one."""
         if rng.random() >= self.random_share and (densities := self.densities(rng)) is not None:
             good, others = densities
-            rows = good.draw(self.samples, rng, self.bandwidth_factor)
-            exclude = self._seen | {design.architecture for design in taken}
-            for i in np.argsort(others.log_density(rows) - good.log_density(rows), kind="stable"):
-                design = self._configurations.design(tuple(map(int, rows[i])), self.name)
-                if design is not None and design.architecture not in exclude:
+            drawn = good.draw(self.samples, rng, self.bandwidth_factor)
+            exclude = self._seen | set(taken)
+            for i in np.argsort(others.log_density(drawn) - good.log_density(drawn), kind="stable"):
+                design = self._configurations.from_vector(drawn[i].tolist(), self.name)
+                if design is not None and design not in exclude:
                     return [design]
         return super()._start(rung, rng, taken)
 
@@ -139,5 +139,5 @@ class BOHB(Hyperband):
         super()._record_tell(trial)
         if trial.epochs in self.rungs:
             value = math.inf if trial.value is None else trial.value
-            row = self._configurations.row(trial.design)
-            self._observed[self.rungs.index(int(trial.epochs))].append((value, row))
+            vector = self._configurations.vector(trial.design)
+            self._observed[self.rungs.index(int(trial.epochs))].append((value, vector))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from graphbo.architecture import Architecture
 from graphbo.errors import InputError
-from graphbo.spaces.base import Design, Row, SearchSpace
+from graphbo.spaces.base import Column, Design, Row, SearchSpace
 from graphbo.spaces.description import whole
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def configured(space: SearchSpace, optimizer: str) -> SearchSpace:
         InputError: If there are no decisions.
     """
     described = whole(space)
-    if not described.decisions:
+    if not described.configurable or not (described.decisions or described.hyperparameters):
         raise InputError(
             f"{optimizer} reads the configuration of an architecture, and no ConfigSpace describes "
             f"the space {space.name}; take one of those that read the graph, such as graph-bo or "
@@ -38,10 +38,11 @@ def configured(space: SearchSpace, optimizer: str) -> SearchSpace:
 
 
 class Configurations:
-    """The rows of the architectures of a space, and the way back.
+    """The rows and vectors of the designs of a space, and the way back.
 
-    A row whose architecture is not in a pool stands for the member that is nearest to it by edit
-    distance, so that whoever makes up rows can search a part of a space, too.
+    A vector has an entry for each decision and for each hyperparameter beside them; see `Column`.
+    What has an architecture that is not in a pool stands for the member that is nearest to it by
+    edit distance, so that whoever makes up rows can search a part of a space, too.
 
     Args:
         space: The search space; a pool must be a part of a space with decisions.
@@ -49,6 +50,7 @@ class Configurations:
 
     Attributes:
         decisions: The decisions that the rows consist of.
+        columns: What the entries of the vectors stand for.
 
     Raises:
         InputError: If there are no decisions.
@@ -57,6 +59,13 @@ class Configurations:
     def __init__(self, space: SearchSpace, optimizer: str) -> None:
         self.space, self.described = space, configured(space, optimizer)
         self.decisions = self.described.decisions
+        self._beside = self.described.hyperparameters
+        self.columns = tuple(
+            Column(each.name, len(each.choices), each.ordered, bool(each.conditions))
+            for each in self.decisions
+        )
+        if self._beside is not None:
+            self.columns += self._beside.columns
         self._nearest: dict[Architecture, Design] = {}
 
     def row(self, design: Design) -> Row:
@@ -79,6 +88,20 @@ class Configurations:
             self._nearest[design.architecture] = self.space.neighbors(design)[0]
         return self._nearest[design.architecture].described(origin)
 
+    def vector(self, design: Design) -> tuple[float, ...]:
+        """Return the vector of a design."""
+        beside = () if self._beside is None else self._beside.vector(design.hyperparameters)
+        return (*self.row(design), *beside)
+
+    def from_vector(self, vector: Sequence[float], origin: str) -> Design | None:
+        """Return what a vector stands for; None if it encodes no architecture or is forbidden."""
+        width = len(self.decisions)
+        design = self.design(tuple(int(entry) for entry in vector[:width]), origin)
+        if design is None or self._beside is None:
+            return design
+        values = self._beside.values(tuple(map(float, vector[width:])))
+        return None if values is None else replace(design, hyperparameters=values)
+
     def to_configuration(self, design: Design) -> Configuration:
         """Return the ``ConfigSpace.Configuration`` of a design."""
         return self.described.to_configuration(replace(design, row=self.row(design)))
@@ -86,7 +109,7 @@ class Configurations:
     def from_configuration(self, configuration: Mapping[str, object], origin: str) -> Design | None:
         """Return what a configuration stands for; None if it encodes no architecture."""
         try:
-            row = self.described.from_configuration(configuration).row
+            found = self.described.from_configuration(configuration, origin)
         except ValueError:
             return None
-        return self.design(row, origin)
+        return found if self.space is self.described else self.design(found.row, origin)

@@ -60,6 +60,7 @@ class DARTS(Optimizer):
     """
 
     name = "darts"
+    hyperparameters = False
     trains: ClassVar[bool] = True
 
     def __init__(
@@ -126,8 +127,8 @@ class DARTS(Optimizer):
                 design = self.space.design(row, self.name)
             except ValueError:  # more edges than the space allows
                 continue
-            if design.architecture not in exclude:
-                exclude.add(design.architecture)
+            if design not in exclude:
+                exclude.add(design)
                 chosen.append(design)
         return chosen
 

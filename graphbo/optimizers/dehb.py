@@ -9,14 +9,13 @@ from itertools import count, islice, repeat
 
 import numpy as np
 
-from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.optimizers.configured import Configurations
-from graphbo.optimizers.differential_evolution import bounded, crossed, mutated, to_row, to_vector
+from graphbo.optimizers.differential_evolution import bounded, crossed, mutated, to_point, to_vector
 from graphbo.optimizers.hyperband import first_and_size
 from graphbo.optimizers.multi_fidelity import MultiFidelityOptimizer
 from graphbo.optimizers.racing import Bracket
-from graphbo.spaces.base import Design, Row, SearchSpace
+from graphbo.spaces.base import Design, SearchSpace
 from graphbo.trial import Trial
 
 _ATTEMPTS = 20
@@ -29,12 +28,12 @@ class Individual:
 
     Attributes:
         design: The design.
-        row: Its choices.
+        vector: Its choices and numbers; see `Configurations`.
         value: Its value at the rung of the population, infinite if it failed.
     """
 
     design: Design
-    row: Row
+    vector: tuple[float, ...]
     value: float
 
 
@@ -51,9 +50,9 @@ class DEHB(MultiFidelityOptimizer):
     all populations. A number of the offspring that is not from 0 to 1 is drawn anew. Failures count
     as the worst results.
 
-    Individuals are rows of choices here, not vectors: each choice is one of equal parts of the unit
+    Individuals have choices here, not only numbers: each choice is one of equal parts of the unit
     interval, and where in that part its number is, is drawn whenever the individual takes part in a
-    mutation; see `to_vector`.
+    mutation; see `to_point`.
 
     Not in the paper: an offspring is drawn again, up to 20 times, if it encodes no architecture, or
     one that failed, is being evaluated, or was proposed at this rung or above; then a random design
@@ -112,15 +111,15 @@ class DEHB(MultiFidelityOptimizer):
         self.mutation_factor = mutation_factor
         self.crossover_probability = crossover_probability
         self._configurations = Configurations(space, self.name)
-        self._choices = [len(decision.choices) for decision in self._configurations.decisions]
+        self._choices = [column.choices for column in self._configurations.columns]
         self._races: list[Bracket] = [self._race(index) for index in range(len(self.rungs))]
         self.populations: list[list[Individual | None]] = [
             [None] * max(race.sizes[rung - race.first] for race in self._races[: rung + 1])
             for rung in range(len(self.rungs))
         ]
         self._asked_at = [0] * len(self.rungs)
-        self._where: dict[tuple[Architecture, float], tuple[Bracket, int, int]] = {}
-        self._highest: dict[Architecture, float] = {}
+        self._where: dict[tuple[Design, float], tuple[Bracket, int, int]] = {}
+        self._highest: dict[Design, float] = {}
 
     # Places to fill -------------------------------------------------------------------------
 
@@ -189,7 +188,7 @@ class DEHB(MultiFidelityOptimizer):
         """Whether a design can be proposed at a rung."""
         if design in self.pending or design in chosen:
             return False
-        return self._highest.get(design.architecture, 0) < self.rungs[rung]
+        return self._highest.get(design, 0) < self.rungs[rung]
 
     # Evolution ------------------------------------------------------------------------------
 
@@ -212,38 +211,38 @@ class DEHB(MultiFidelityOptimizer):
         if len(pool) < _PARENTS:
             return None
         drawn = [pool[int(i)] for i in rng.choice(len(pool), _PARENTS, replace=False)]
-        old, a, b, c = (to_vector(each.row, self._choices, rng) for each in (target, *drawn))
+        old, a, b, c = (to_point(each.vector, self._choices, rng) for each in (target, *drawn))
         mutant = mutated(a, b, c, self.mutation_factor)
-        vector = bounded(crossed(old, mutant, self.crossover_probability, rng), rng)
-        return self._configurations.design(to_row(vector, self._choices), self.name)
+        point = bounded(crossed(old, mutant, self.crossover_probability, rng), rng)
+        return self._configurations.from_vector(to_vector(point, self._choices), self.name)
 
     # Taking note ----------------------------------------------------------------------------
 
     def _record_ask(self, designs: Sequence[Design]) -> None:
         for design in designs:
-            architecture, epochs = design.architecture, (design.fidelity or {})["epochs"]
+            epochs = (design.fidelity or {})["epochs"]
             rung = self.rungs.index(int(epochs))
             index, level = next(s for s in self._slots() if self._races[s[0]].first + s[1] == rung)
             place = self._asked_at[rung] % len(self.populations[rung])
             self._asked_at[rung] += 1
             self._races[index].asked[level].append(design)
-            self._where[architecture, epochs] = self._races[index], level, place
-            self._note(architecture, epochs)
+            self._where[design, epochs] = self._races[index], level, place
+            self._note(design, epochs)
         super()._record_ask(designs)
 
     def _record_tell(self, trial: Trial) -> None:
-        architecture, epochs = trial.design.architecture, trial.epochs
-        self._note(architecture, math.inf if trial.value is None else epochs)
-        if (architecture, epochs) not in self._where:
+        design, epochs = trial.design, trial.epochs
+        self._note(design, math.inf if trial.value is None else epochs)
+        if (design, epochs) not in self._where:
             return
-        race, level, place = self._where[architecture, epochs]
+        race, level, place = self._where[design, epochs]
         value = math.inf if trial.value is None else trial.value
-        race.values[level][architecture] = value
+        race.values[level][design] = value
         population = self.populations[race.first + level]
         rival = population[place]
         if rival is None or value <= rival.value:
-            row = self._configurations.row(trial.design)
-            population[place] = Individual(trial.design, row, value)
+            vector = self._configurations.vector(trial.design)
+            population[place] = Individual(trial.design, vector, value)
 
-    def _note(self, architecture: Architecture, epochs: float) -> None:
-        self._highest[architecture] = max(self._highest.get(architecture, 0), epochs)
+    def _note(self, design: Design, epochs: float) -> None:
+        self._highest[design] = max(self._highest.get(design, 0), epochs)

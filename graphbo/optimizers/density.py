@@ -1,4 +1,4 @@
-"""Kernel density estimates over rows of choices."""
+"""Kernel density estimates over vectors of choices and numbers."""
 
 from __future__ import annotations
 
@@ -6,70 +6,75 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
+from scipy.special import logsumexp, ndtr, ndtri
 
-from graphbo.spaces.base import INACTIVE, Decision
+from graphbo.spaces.base import INACTIVE, Column
 
-Rows = NDArray[np.int64]
+Array = NDArray[np.float64]
 
 
 class KernelDensity:
-    """A density over rows: the mean over the observed ones of a product of kernels.
+    """A density over vectors: the mean over the observed ones of a product of kernels.
 
-    There is one kernel for each decision: that of Aitchison and Aitken for unordered choices, and
+    There is one kernel for each column: that of Aitchison and Aitken for unordered choices, and
     that of Wang and Van Ryzin for ordered ones, cut off at the first and last choice; see `kernel`.
-    The bandwidths follow the normal reference rule, ``1.06 s n^(-1 / (4 + d))`` for n rows of d
-    decisions. The deviation s is that of the numbers of the choices if they are ordered. Any two
-    others are equally far from each other, whatever their numbers: s is then the root of half the
-    share of pairs that differ, which for two choices is the same.
+    Numbers have a normal kernel that is cut off at 0 and 1. The bandwidths follow the normal
+    reference rule, ``1.06 s n^(-1 / (4 + d))`` for n vectors of d columns. The deviation s is that
+    of the numbers, or of those of the choices if they are ordered. Any two others are equally far
+    from each other, whatever their numbers: s is then the root of half the share of pairs that
+    differ, which for two choices is the same.
 
     Reference: Li and Racine, "Nonparametric estimation of distributions with categorical and
     continuous data", Journal of Multivariate Analysis 2003.
 
     Args:
-        rows: The observed rows, ``n x d``, of which nothing is inactive; see `impute`.
-        decisions: The d decisions.
+        vectors: The observed vectors, ``n x d``, of which nothing is inactive; see `impute`.
+        columns: The d columns.
         min_bandwidth: The smallest bandwidth, more than 0.
 
     Attributes:
         bandwidths: The d bandwidths.
 
     Example:
-        >>> decisions = [Decision("operation", ("a", "b", "c", "d"))]
-        >>> KernelDensity(np.array([[0], [1]]), decisions).log_density(np.array([[0], [2]])).shape
+        >>> columns = [Column("operation", 4)]
+        >>> KernelDensity(np.array([[0], [1]]), columns).log_density(np.array([[0], [2]])).shape
         (2,)
     """
 
     def __init__(
-        self, rows: Rows, decisions: Sequence[Decision], min_bandwidth: float = 1e-3
+        self, vectors: Array, columns: Sequence[Column], min_bandwidth: float = 1e-3
     ) -> None:
-        self.rows = rows
-        self.decisions = tuple(decisions)
-        n, d = rows.shape
+        self.vectors = np.asarray(vectors, dtype=float)
+        self.columns = tuple(columns)
+        n, d = vectors.shape
         scale = 1.06 * n ** (-1 / (4 + d))
         self.bandwidths = tuple(
-            min(max(scale * _deviation(column, decision), min_bandwidth), widest(decision))
-            for column, decision in zip(rows.T, self.decisions, strict=True)
+            min(max(scale * _deviation(entries, column), min_bandwidth), widest(column))
+            for entries, column in zip(self.vectors.T, self.columns, strict=True)
         )
 
-    def log_density(self, rows: Rows) -> NDArray[np.float64]:
+    def log_density(self, vectors: Array) -> Array:
         """Return the logarithm of the density.
 
         Args:
-            rows: What to evaluate it at, ``m x d``.
+            vectors: What to evaluate it at, ``m x d``.
 
         Returns:
             m values.
         """
-        terms = np.zeros((len(self.rows), len(rows)))
-        for j, decision in enumerate(self.decisions):
-            logs = np.log(kernel(self.bandwidths[j], decision))
-            terms += logs[self.rows[:, j, None], rows[None, :, j]]
-        result: NDArray[np.float64] = logsumexp(terms, axis=0) - np.log(len(self.rows))
+        terms = np.zeros((len(self.vectors), len(vectors)))
+        for j, column in enumerate(self.columns):
+            centres, points = self.vectors[:, j, None], np.asarray(vectors, float)[None, :, j]
+            if column.choices:
+                logs = np.log(kernel(self.bandwidths[j], column))
+                terms += logs[centres.astype(int), points.astype(int)]
+            else:
+                terms += _log_normal(points, centres, self.bandwidths[j])
+        result: Array = logsumexp(terms, axis=0) - np.log(len(self.vectors))
         return result
 
-    def draw(self, m: int, rng: np.random.Generator, factor: float = 1.0) -> Rows:
-        """Draw rows from the density.
+    def draw(self, m: int, rng: np.random.Generator, factor: float = 1.0) -> Array:
+        """Draw vectors from the density.
 
         Args:
             m: How many.
@@ -77,18 +82,23 @@ class KernelDensity:
             factor: What the bandwidths are multiplied with for this.
 
         Returns:
-            The rows, ``m x d``.
+            The vectors, ``m x d``.
         """
-        centres = self.rows[rng.integers(len(self.rows), size=m)]
+        centres = self.vectors[rng.integers(len(self.vectors), size=m)]
         drawn = np.empty_like(centres)
-        for j, decision in enumerate(self.decisions):
-            wide = kernel(min(factor * self.bandwidths[j], widest(decision)), decision)
-            reached = wide.cumsum(1)[centres[:, j]]
-            drawn[:, j] = (rng.random((m, 1)) >= reached[:, :-1]).sum(1)
+        for j, column in enumerate(self.columns):
+            bandwidth, shares = min(factor * self.bandwidths[j], widest(column)), rng.random((m, 1))
+            if column.choices:
+                reached = kernel(bandwidth, column).cumsum(1)[centres[:, j].astype(int)]
+                drawn[:, j] = (shares >= reached[:, :-1]).sum(1)
+            else:
+                low, high = (ndtr((end - centres[:, j]) / bandwidth) for end in (0, 1))
+                quantiles = ndtri(low + shares[:, 0] * (high - low))
+                drawn[:, j] = (centres[:, j] + bandwidth * quantiles).clip(0, 1)
         return drawn
 
 
-def kernel(bandwidth: float, decision: Decision) -> NDArray[np.float64]:
+def kernel(bandwidth: float, column: Column) -> Array:
     """Return how likely each choice is around each other one.
 
     With the bandwidth h, c unordered choices have ``1 - h`` at the centre and ``h / (c - 1)``
@@ -97,15 +107,15 @@ def kernel(bandwidth: float, decision: Decision) -> NDArray[np.float64]:
 
     Args:
         bandwidth: From 0 to `widest`.
-        decision: The decision.
+        column: A column of choices.
 
     Returns:
         A ``c x c`` matrix, the rows of which are the centres and sum to one.
     """
-    numbers = np.arange(len(decision.choices))
+    numbers = np.arange(column.choices)
     steps = np.abs(numbers[:, None] - numbers)
-    weights: NDArray[np.float64]
-    if decision.ordered:
+    weights: Array
+    if column.ordered:
         weights = np.where(steps, 0.5 * bandwidth**steps, 1.0)
     else:
         weights = np.where(steps, bandwidth / max(len(numbers) - 1, 1), 1.0 - bandwidth)
@@ -113,40 +123,49 @@ def kernel(bandwidth: float, decision: Decision) -> NDArray[np.float64]:
     return weights
 
 
-def widest(decision: Decision) -> float:
+def widest(column: Column) -> float:
     """Return the largest bandwidth, at which unordered choices are equally likely."""
-    return 1.0 if decision.ordered else 1.0 - 1.0 / len(decision.choices)
+    return 1.0 if column.ordered or not column.choices else 1.0 - 1.0 / column.choices
 
 
-def impute(rows: Rows, decisions: Sequence[Decision], rng: np.random.Generator) -> Rows:
-    """Return rows in which the inactive decisions have taken a choice, too.
+def impute(vectors: Array, columns: Sequence[Column], rng: np.random.Generator) -> Array:
+    """Return vectors in which what is inactive has taken a choice or a number, too.
 
-    For one inactive decision after the other, drawn at random, a row in which it is active lends
-    what it has there and at all others that are still open; without such a row, the choice is drawn
-    from all.
+    For one inactive column after the other, drawn at random, a vector in which it is active lends
+    what it has there and at all others that are still open; without such a vector, the entry is
+    drawn uniformly.
 
     Args:
-        rows: The rows, ``n x d``.
-        decisions: The d decisions.
+        vectors: The vectors, ``n x d``.
+        columns: The d columns.
         rng: The source of randomness.
 
     Returns:
-        Other rows, ``n x d``.
+        Other vectors, ``n x d``.
     """
-    filled = rows.copy()
-    for row in filled:
-        while len(left := np.flatnonzero(row == INACTIVE)):
+    filled = vectors.copy()
+    for vector in filled:
+        while len(left := np.flatnonzero(vector == INACTIVE)):
             column = int(rng.choice(left))
-            lenders = np.flatnonzero(rows[:, column] != INACTIVE)
+            lenders = np.flatnonzero(vectors[:, column] != INACTIVE)
             if len(lenders):
-                row[left] = rows[int(rng.choice(lenders)), left]
+                vector[left] = vectors[int(rng.choice(lenders)), left]
             else:
-                row[column] = rng.integers(len(decisions[column].choices))
+                choices = columns[column].choices
+                vector[column] = rng.integers(choices) if choices else rng.random()
     return filled
 
 
-def _deviation(column: NDArray[np.int64], decision: Decision) -> float:
-    if decision.ordered:
-        return float(column.std())
-    shares = np.bincount(column) / len(column)
+def _deviation(entries: Array, column: Column) -> float:
+    if column.ordered or not column.choices:
+        return float(entries.std())
+    shares = np.bincount(entries.astype(int)) / len(entries)
     return float(np.sqrt((1.0 - (shares**2).sum()) / 2))
+
+
+def _log_normal(points: Array, centres: Array, bandwidth: float) -> Array:
+    """Return the logarithm of normal densities that are cut off at 0 and 1."""
+    inside = ndtr((1 - centres) / bandwidth) - ndtr(-centres / bandwidth)
+    exponent = -0.5 * ((points - centres) / bandwidth) ** 2
+    result: Array = exponent - np.log(np.sqrt(2 * np.pi) * bandwidth * inside)
+    return result

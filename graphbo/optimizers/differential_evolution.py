@@ -1,4 +1,4 @@
-"""Differential evolution over rows of choices."""
+"""Differential evolution over vectors of choices and numbers."""
 
 from __future__ import annotations
 
@@ -7,32 +7,36 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from graphbo.spaces.base import INACTIVE, Row
+from graphbo.spaces.base import INACTIVE
 
 Vector = NDArray[np.float64]
 
 
-def to_vector(row: Row, sizes: Sequence[int], rng: np.random.Generator) -> Vector:
-    """Draw a vector that stands for a row.
+def to_point(vector: Sequence[float], choices: Sequence[int], rng: np.random.Generator) -> Vector:
+    """Draw a point of the unit cube that stands for a vector.
 
     Args:
-        row: The choices of d decisions.
-        sizes: How many choices each decision has.
+        vector: d entries; see `graphbo.spaces.base.Column`.
+        choices: How many choices there are at each, 0 for a number.
         rng: The source of randomness.
 
     Returns:
-        d numbers from 0 to 1: where a decision has c choices, the i-th of them is the i-th of c
-        equal parts, in which the number is drawn; for an inactive decision it is any.
+        d numbers from 0 to 1: where there are c choices, the i-th of them is the i-th of c equal
+        parts, in which the number is drawn; where the entry is inactive it is any.
     """
-    shares = rng.random(len(row))
-    pairs = zip(row, sizes, strict=True)
-    bounds = [(0.0, 1.0) if i == INACTIVE else (i / c, 1 / c) for i, c in pairs]
-    return np.array([low + width * u for (low, width), u in zip(bounds, shares, strict=True)])
+    shares = rng.random(len(vector))
+    return np.array(
+        [
+            share if entry == INACTIVE else (entry + share) / c if c else entry
+            for entry, c, share in zip(vector, choices, shares.tolist(), strict=True)
+        ]
+    )
 
 
-def to_row(vector: Vector, sizes: Sequence[int]) -> Row:
-    """Return the row that a vector stands for, without inactive decisions."""
-    return tuple(min(int(x * c), c - 1) for x, c in zip(vector.tolist(), sizes, strict=True))
+def to_vector(point: Vector, choices: Sequence[int]) -> tuple[float, ...]:
+    """Return the vector that a point stands for, in which nothing is inactive."""
+    pairs = zip(point.tolist(), choices, strict=True)
+    return tuple(min(int(x * c), c - 1) if c else x for x, c in pairs)
 
 
 def mutated(base: Vector, first: Vector, second: Vector, factor: float) -> Vector:

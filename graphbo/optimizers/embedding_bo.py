@@ -50,6 +50,7 @@ class EmbeddingBO(GraphBO):
     """
 
     name = "embedding-bo"
+    hyperparameters = False
 
     def __init__(
         self,

@@ -65,6 +65,6 @@ class RegularizedEvolution(Optimizer):
             return None
         picks = rng.choice(len(members), min(self.sample, len(members)), replace=False)
         parent = min((members[int(i)] for i in picks), key=lambda trial: trial.value or 0.0)
-        exclude = self._seen | {design.architecture for design in chosen}
+        exclude = self._seen | set(chosen)
         child = self.space.mutate(parent.design, rng, exclude)
-        return None if child.architecture in exclude else child.described("mutation")
+        return None if child in exclude else child.described("mutation")

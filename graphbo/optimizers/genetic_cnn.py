@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.optimizers.base import Optimizer
 from graphbo.optimizers.configured import Configurations
@@ -51,6 +50,7 @@ class GeneticCNN(Optimizer):
     """
 
     name = "genetic-cnn"
+    hyperparameters = False
 
     def __init__(
         self,
@@ -82,21 +82,21 @@ class GeneticCNN(Optimizer):
         self._stages = stages(self._configurations.decisions)
         # What follows is a function of the told trials, taken in up to the number `_read`.
         self._read, self._number = 0, 0
-        self._values: dict[Architecture, float | None] = {}
+        self._values: dict[Design, float | None] = {}
         self._parents: list[Design] = []
         self._others: list[Design] = []
         self._members = self._sample_unseen(population, self._rng(), origin="initial")
 
     def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
         self._read_told()
-        due = [m for m in dict.fromkeys(self._members) if m.architecture not in self._seen]
-        chosen = {design.architecture: design for design in due[:n]}
+        due = [m for m in dict.fromkeys(self._members) if m not in self._seen]
+        chosen = {design: design for design in due[:n]}
         for _ in range(_ATTEMPTS):
             if len(chosen) >= n or not self._parents:
                 break
             for child in self._offspring(self._parents, rng):
-                if len(chosen) < n and child.architecture not in self._seen:
-                    chosen.setdefault(child.architecture, child)
+                if len(chosen) < n and child not in self._seen:
+                    chosen.setdefault(child, child)
         designs = list(chosen.values())
         return designs + self._sample_unseen(n - len(designs), rng, designs)
 
@@ -108,11 +108,11 @@ class GeneticCNN(Optimizer):
         """Take in what was told since, one trial after the other, and breed when it is time."""
         for trial in self.told[self._read :]:
             self._read += 1
-            self._values[trial.design.architecture] = trial.value
+            self._values[trial.design] = trial.value
             if trial.design not in self._members:
                 self._others.append(trial.design)
             for _ in range(_IDLE):  # a generation without anyone new passes at once
-                if any(member.architecture not in self._values for member in self._members):
+                if any(member not in self._values for member in self._members):
                     break
                 self._parents, self._others = [*self._members, *self._others], []
                 self._number += 1
@@ -120,7 +120,7 @@ class GeneticCNN(Optimizer):
 
     def _offspring(self, parents: Sequence[Design], rng: np.random.Generator) -> list[Design]:
         """Return the next generation."""
-        values = [self._values.get(parent.architecture) for parent in parents]
+        values = [self._values.get(parent) for parent in parents]
         if all(value is None for value in values):
             return [self.space.sample(rng).described("random") for _ in range(self.population)]
         drawn = rng.choice(len(parents), self.population, p=roulette(values))

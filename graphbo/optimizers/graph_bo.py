@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbo.acquisition.pool import candidates, greedily
-from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.optimizers.base import Optimizer
 from graphbo.spaces.base import Design, SearchSpace
@@ -46,7 +45,7 @@ class PoolSearch(Optimizer):
             raise InputError(f"at least 1 random design comes first; got initial={initial}")
         super().__init__(space, seed=seed, initial=initial, **settings)
         self.initial = initial
-        self._known: tuple[Sequence[Design], dict[Architecture, int]] = (), {}
+        self._known: tuple[Sequence[Design], dict[Design, int]] = (), {}
 
     def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
         proposed = len(self.completed) + len(self.pending)
@@ -57,7 +56,7 @@ class PoolSearch(Optimizer):
             return first + self._without_model(n - len(first), rng, first, "random")
         self._prepare(rng)
         chosen = list(first)
-        exclude = self._seen | {design.architecture for design in chosen}
+        exclude = self._seen | set(chosen)
         pool = self._pool(exclude, chosen, rng)
         blocked = np.zeros(len(pool), dtype=bool)
         blocked[self._positions(pool, exclude)] = True
@@ -79,19 +78,17 @@ class PoolSearch(Optimizer):
         """Return up to n unseen designs while there are too few results to score candidates."""
         return self._sample_unseen(n, rng, taken, origin)
 
-    def _positions(
-        self, pool: Sequence[Design], architectures: Iterable[Architecture]
-    ) -> list[int]:
-        """Return where architectures stand in a pool, of those that do."""
+    def _positions(self, pool: Sequence[Design], designs: Iterable[Design]) -> list[int]:
+        """Return where designs stand in a pool, of those that do."""
         known, positions = self._known
         if pool is not known:
-            positions = {design.architecture: i for i, design in enumerate(pool)}
+            positions = {design: i for i, design in enumerate(pool)}
             if isinstance(pool, tuple):
                 self._known = pool, positions  # an enumerated space is asked for again and again
-        return [positions[each] for each in architectures if each in positions]
+        return [positions[each] for each in designs if each in positions]
 
     def _pool(
-        self, exclude: set[Architecture], chosen: Sequence[Design], rng: np.random.Generator
+        self, exclude: set[Design], chosen: Sequence[Design], rng: np.random.Generator
     ) -> Sequence[Design]:
         ranked = sorted(self.completed, key=lambda trial: trial.value or 0.0)
         parents = [trial.design for trial in ranked[:_PARENTS]]
@@ -185,12 +182,12 @@ class GraphBO(PoolSearch):
         """Return unseen designs, those that the prior ranks first if there is one."""
         if not self.surrogate.has_prior or n == 0:
             return super()._without_model(n, rng, taken, origin)
-        exclude = self._seen | {design.architecture for design in taken}
+        exclude = self._seen | set(taken)
         pool = candidates(
             self.space, [], exclude, rng, lambda pool: -self.surrogate.prior_scores(pool)
         )
         order = np.argsort(self.surrogate.prior_scores(pool), kind="stable")
-        best = (pool[int(i)] for i in order if pool[int(i)].architecture not in exclude)
+        best = (pool[int(i)] for i in order if pool[int(i)] not in exclude)
         chosen = [design.described("prior") for design in islice(best, n)]
         if len(chosen) < n and not self.space.enumerable:  # the pool ends before the space
             chosen += self._sample_unseen(n - len(chosen), rng, [*taken, *chosen], origin)

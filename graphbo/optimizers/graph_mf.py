@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbo.acquisition.pool import candidates, greedily
-from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.optimizers.graph_bo import last_refit
 from graphbo.optimizers.multi_fidelity import MultiFidelityOptimizer
@@ -92,12 +91,12 @@ class GraphMF(MultiFidelityOptimizer):
         if len(known) < _FEWEST or len(chosen) == n:
             return chosen
         self._fit(known)
-        closed = self._closed() | {design.architecture for design in chosen}
+        closed = self._closed() | set(chosen)
         pool = self._pool(closed, rng)
         waiting = [*self.pending, *chosen]
         chosen += greedily(
             pool,
-            np.array([design.architecture in closed for design in pool], dtype=bool),
+            np.array([design in closed for design in pool], dtype=bool),
             n - len(chosen),
             lambda more: self._score(pool, [*waiting, *more]),
             lambda design: self._asked(
@@ -109,16 +108,16 @@ class GraphMF(MultiFidelityOptimizer):
             chosen += [self._asked(design, 0) for design in fresh]
         return chosen
 
-    def _closed(self) -> set[Architecture]:
+    def _closed(self) -> set[Design]:
         """Return what is trained fully, failed, or being trained."""
         done = {
-            trial.design.architecture
+            trial.design
             for trial in self.told
             if trial.value is None or trial.epochs >= self.rungs[-1]
         }
-        return done | {design.architecture for design in self.pending}
+        return done | set(self.pending)
 
-    def _pool(self, closed: set[Architecture], rng: np.random.Generator) -> Sequence[Design]:
+    def _pool(self, closed: set[Design], rng: np.random.Generator) -> Sequence[Design]:
         ranked = sorted(self.completed, key=lambda trial: (-trial.epochs, trial.value or 0.0))
         parents = list(dict.fromkeys(trial.design for trial in ranked))[:_PARENTS]
         pool = candidates(
@@ -127,7 +126,7 @@ class GraphMF(MultiFidelityOptimizer):
         if self.space.enumerable:
             return pool
         waiting = dict.fromkeys(trial.design for trial in self.completed)
-        return [*(d for d in waiting if d.architecture not in closed), *pool]
+        return [*(d for d in waiting if d not in closed), *pool]
 
     def _at(self, trial: Trial) -> int | None:
         """Return the rung of a trial, None if it was told one at another number of epochs."""

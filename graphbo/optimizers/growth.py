@@ -47,7 +47,7 @@ class Growth:
     def children(
         self,
         parents: Sequence[Design],
-        exclude: Collection[Architecture],
+        exclude: Collection[Design],
         rng: np.random.Generator,
         most: int = 1000,
     ) -> list[Design]:
@@ -60,13 +60,13 @@ class Growth:
             most: The largest number of designs.
         """
         steps = [step for parent in parents for step in self._steps(parent.architecture)]
-        found: dict[Architecture, Design] = {}
+        found: dict[Design, Design] = {}
         for i in rng.permutation(len(steps)):
             if len(found) == most:
                 break
             design = self._design(Architecture(*steps[int(i)]))
-            if design is not None and design.architecture not in exclude:
-                found.setdefault(design.architecture, design)
+            if design is not None and design not in exclude:
+                found.setdefault(design, design)
         return list(found.values())
 
     def _design(self, architecture: Architecture) -> Design | None:

@@ -65,7 +65,7 @@ class MultiFidelityOptimizer(Optimizer):
         return [trial for trial in self.completed if trial.epochs == self.rungs[rung]]
 
     def _key(self, trial: Trial) -> object:
-        return trial.design.architecture, trial.epochs
+        return trial.design, trial.epochs
 
     def _asked(self, design: Design, rung: int) -> Design:
         """Return a design as it is proposed at a rung."""

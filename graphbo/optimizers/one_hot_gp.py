@@ -46,9 +46,10 @@ class OneHotGP(GraphBO):
         initial: int = 5,
         acquisition: str = "logei",
     ) -> None:
-        kernel = _OneHot(space)
+        # Without decisions there are hyperparameters, which the surrogate has a kernel for.
+        kernels = [_OneHot(space)] if configured(space, self.name).decisions else []
         super().__init__(
-            space, seed=seed, initial=initial, kernels=[kernel], acquisition=acquisition
+            space, seed=seed, initial=initial, kernels=kernels, acquisition=acquisition
         )
         self.settings = {"initial": initial, "acquisition": acquisition}
 

@@ -59,6 +59,7 @@ class PNAS(Optimizer):
     """
 
     name = "pnas"
+    hyperparameters = False
 
     def __init__(
         self, space: SearchSpace, *, seed: int = 0, beam: int = 5, members: int = 5
@@ -75,7 +76,7 @@ class PNAS(Optimizer):
         self._growth = Growth(space, examples)
         # What follows is a function of the told trials, taken in up to the number `_read`.
         self._read, self._stage = 0, 0
-        self._known: set[Architecture] = set()
+        self._known: set[Design] = set()
         self._recent: list[Trial] = []
         first = self._growth.simplest() or _smallest(space, examples)[:beam]
         self._ranked = [first[int(i)].described("simplest") for i in rng.permutation(len(first))]
@@ -91,16 +92,16 @@ class PNAS(Optimizer):
         ranked = self._ranked
         if not ranked and len(self.completed) > 1:
             ranked = self._refinements(rng)
-        chosen = [design for design in ranked if design.architecture not in self._seen][:n]
+        chosen = [design for design in ranked if design not in self._seen][:n]
         return chosen + self._sample_unseen(n - len(chosen), rng, chosen)
 
     def _read_told(self) -> None:
         """Take in what was told since, one trial after the other, and grow when it is time."""
         for trial in self.told[self._read :]:
             self._read += 1
-            self._known.add(trial.design.architecture)
+            self._known.add(trial.design)
             self._recent.append(trial)
-            if self._members and all(m.architecture in self._known for m in self._members):
+            if self._members and all(m in self._known for m in self._members):
                 self._grow()
 
     def _grow(self) -> None:

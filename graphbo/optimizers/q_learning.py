@@ -66,6 +66,7 @@ class QLearning(Optimizer):
     """
 
     name = "q-learning"
+    hyperparameters = False
 
     def __init__(
         self,
@@ -107,8 +108,8 @@ class QLearning(Optimizer):
             chance = epsilon(len(self._seen) + len(chosen), self.schedule)
             for _ in range(_ATTEMPTS):
                 design = self.space.design_of(_chain(self._walk(chance, rng)), self.name)
-                if design.architecture not in exclude:
-                    exclude.add(design.architecture)
+                if design not in exclude:
+                    exclude.add(design)
                     chosen.append(design)
                     break
         return chosen + self._sample_unseen(n - len(chosen), rng, chosen)

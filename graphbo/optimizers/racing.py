@@ -10,7 +10,6 @@ from itertools import count, islice
 
 import numpy as np
 
-from graphbo.architecture import Architecture
 from graphbo.optimizers.multi_fidelity import MultiFidelityOptimizer
 from graphbo.spaces.base import Design, SearchSpace
 from graphbo.trial import Trial
@@ -30,7 +29,7 @@ class Bracket:
     first: int
     sizes: Sequence[int]
     asked: list[list[Design]] = field(default_factory=list)
-    values: list[dict[Architecture, float]] = field(default_factory=list)
+    values: list[dict[Design, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.asked = [[] for _ in self.sizes]
@@ -70,8 +69,8 @@ class Bracket:
         """Return the designs that climb to a level, once the one below is complete."""
         values = self.values[level - 1]
         ranked = sorted(
-            (d for d in self.asked[level - 1] if math.isfinite(values[d.architecture])),
-            key=lambda design: values[design.architecture],
+            (d for d in self.asked[level - 1] if math.isfinite(values[d])),
+            key=lambda design: values[design],
         )
         return ranked[: self.sizes[level]]
 
@@ -99,7 +98,7 @@ class Racing(MultiFidelityOptimizer):
         )
         self._brackets: list[Bracket] = []
         self._over = 0  # so many of them, the first ones, wait for nothing
-        self._where: dict[tuple[Architecture, float], tuple[Bracket, int]] = {}
+        self._where: dict[tuple[Design, float], tuple[Bracket, int]] = {}
 
     @abstractmethod
     def _first_and_size(self, index: int) -> tuple[int, int]:
@@ -128,7 +127,7 @@ class Racing(MultiFidelityOptimizer):
     def _all_slots(self) -> Iterator[tuple[Bracket, int, Design | None]]:
         everything = self.space.size if self.space.enumerable else None
         exhausted = everything is not None and len(self._seen) >= everything
-        busy = {design.architecture for design in self.pending}
+        busy = set(self.pending)
         while self._over < len(self._brackets) and self._brackets[self._over].finished(exhausted):
             self._over += 1
         for index in count(self._over):
@@ -139,19 +138,19 @@ class Racing(MultiFidelityOptimizer):
                 self._brackets.append(Bracket.halving(self.rungs, first, size))
             bracket = self._brackets[index]
             for level, design in bracket.open_slots(exhausted):
-                if design is None or design.architecture not in busy:
+                if design is None or design not in busy:
                     yield bracket, level, design
 
     def _record_ask(self, designs: Sequence[Design]) -> None:
         for (bracket, level, _), design in zip(self._slots(len(designs)), designs, strict=True):
             bracket.asked[level].append(design)
             epochs = float(self.rungs[bracket.first + level])
-            self._where[design.architecture, epochs] = bracket, level
+            self._where[design, epochs] = bracket, level
         super()._record_ask(designs)
 
     def _record_tell(self, trial: Trial) -> None:
-        where = self._where.get((trial.design.architecture, trial.epochs))
+        where = self._where.get((trial.design, trial.epochs))
         if where is not None:
             bracket, level = where
             value = math.inf if trial.value is None else trial.value
-            bracket.values[level][trial.design.architecture] = value
+            bracket.values[level][trial.design] = value

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.optimizers.base import Optimizer
 from graphbo.optimizers.configured import Configurations
@@ -56,6 +55,7 @@ class Reinforce(Optimizer):
     """
 
     name = "reinforce"
+    hyperparameters = False
 
     def __init__(
         self,
@@ -110,14 +110,14 @@ class Reinforce(Optimizer):
         with threadpool_limits(1):
             self._read_told()
             generator = torch.Generator().manual_seed(_torch_seed(rng))
-            chosen: dict[Architecture, Design] = {}
+            chosen: dict[Design, Design] = {}
             for _ in range(_ROUNDS):
                 for row in self.controller.sample(_AT_ONCE, generator).tolist():
                     if len(chosen) == n:
                         return list(chosen.values())
                     design = self._configurations.design(tuple(row), _ORIGIN)
-                    if design is not None and design.architecture not in self._seen:
-                        chosen.setdefault(design.architecture, design)
+                    if design is not None and design not in self._seen:
+                        chosen.setdefault(design, design)
         designs = list(chosen.values())[:n]
         return designs + self._sample_unseen(n - len(designs), rng, designs)
 

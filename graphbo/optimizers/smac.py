@@ -93,7 +93,7 @@ class SMAC(Optimizer):
     def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
         chosen: list[Design] = []
         for design in self._challengers():
-            if design.architecture not in self._seen:
+            if design not in self._seen:
                 chosen.append(design)
             if len(chosen) == n:
                 break
@@ -147,7 +147,7 @@ class _Challengers:
 
     def _asked(self) -> Iterator[Design]:
         facade = self._facade()
-        known = {trial.design.architecture: trial for trial in self.told}
+        known = {trial.design: trial for trial in self.told}
         proposed = set(known)
         in_vain = 0
         while in_vain < _IN_VAIN:
@@ -158,10 +158,10 @@ class _Challengers:
             design = self._read(info.config)
             if design is None:
                 self._tell(facade, info, None)
-            elif design.architecture in known:
-                self._tell(facade, info, known[design.architecture].value)
-            elif design.architecture not in proposed:
-                proposed.add(design.architecture)
+            elif design in known:
+                self._tell(facade, info, known[design].value)
+            elif design not in proposed:
+                proposed.add(design)
                 in_vain = 0
                 yield design
 

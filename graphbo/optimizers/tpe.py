@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.optimizers.base import Optimizer
 from graphbo.optimizers.configured import Configurations
@@ -74,7 +73,7 @@ class TPE(Optimizer):
     def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
         with undisturbed("optuna"):
             study = self._study(int(rng.integers(2**31)))
-            known = {trial.design.architecture: trial.value for trial in self.told}
+            known = {trial.design: trial.value for trial in self.told}
             chosen: list[Design] = []
             while len(chosen) < n:
                 design = self._ask(study, known, chosen)
@@ -86,7 +85,7 @@ class TPE(Optimizer):
     def _ask(
         self,
         study: optuna.Study,
-        known: Mapping[Architecture, float | None],
+        known: Mapping[Design, float | None],
         chosen: Sequence[Design],
     ) -> Design | None:
         """Return a design that is neither seen nor chosen; None if Optuna finds none."""
@@ -95,7 +94,7 @@ class TPE(Optimizer):
         from graphbo.spaces.define_by_run import is_forbidden, suggest_configuration
 
         space = self.configurations.described.configuration_space
-        taken = {design.architecture for design in chosen}
+        taken = set(chosen)
         rows = {tuple(trial.params.items()) for trial in self._finished}
         origin = "tpe" if len(self.completed) >= self.initial else "initial"
         for _ in range(_IN_VAIN):
@@ -104,9 +103,9 @@ class TPE(Optimizer):
             design = None
             if not is_forbidden(space, values):
                 design = self.configurations.from_configuration(values, origin)
-            if design is not None and design.architecture not in self._seen | taken:
+            if design is not None and design not in self._seen | taken:
                 return design
-            value = None if design is None else known.get(design.architecture)
+            value = None if design is None else known.get(design)
             row = tuple(trial.params.items())
             if value is None or row in rows:
                 study.tell(trial, state=TrialState.FAIL)

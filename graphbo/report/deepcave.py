@@ -14,10 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ConfigSpace.hyperparameters import (
+    Hyperparameter,
+    IntegerHyperparameter,
+    NumericalHyperparameter,
+    OrdinalHyperparameter,
+)
 
 from graphbo.errors import InputError
 from graphbo.optimizers.configured import Configurations
 from graphbo.spaces.base import Decision, Design, SearchSpace
+from graphbo.spaces.hyperparameters import Hyperparameters
 from graphbo.trial import Trial
 
 _INACTIVE = "inactive"
@@ -108,16 +115,60 @@ class _Hyperparameters:
                 "ordered": decision.ordered and not decision.conditions,
             }
             rows.append(row | {f"item_{i}": item for i, item in enumerate(items)})
+        if (beside := self._space.hyperparameters) is not None:
+            hyperparameters = beside.configuration_space.values()
+            rows += [empty | _hyperparameter(each, beside) for each in hyperparameters]
         return rows
 
     def values(self, design: Design) -> dict[str, Any]:
         if self._configurations is None:
-            return {_MEMBER: design.row[0]}
+            return {_MEMBER: design.row[0]} | self._beside(design)
         row = self._configurations.row(design)
-        return {
+        chosen = {
             _column(decision.name): _INACTIVE if index < 0 else _text(decision.choices[index])
             for decision, index in zip(self.decisions, row, strict=True)
         }
+        return chosen | self._beside(design)
+
+    def _beside(self, design: Design) -> dict[str, Any]:
+        if (beside := self._space.hyperparameters) is None:
+            return {}
+        found = {}
+        for name, each in beside.configuration_space.items():
+            numeric = isinstance(each, NumericalHyperparameter)
+            value = design.hyperparameters.get(name, each.default_value if numeric else _INACTIVE)
+            found[_column(name)] = _number(value) if numeric else _choice(value)
+        return found
+
+
+def _hyperparameter(each: Hyperparameter[Any, Any], beside: Hyperparameters) -> dict[str, Any]:
+    """Return the row of a hyperparameter; numbers have their default where they are inactive."""
+    name = {"name": _column(each.name)}
+    if isinstance(each, NumericalHyperparameter):
+        return name | {
+            "type": "integer" if isinstance(each, IntegerHyperparameter) else "float",
+            "log": bool(getattr(each, "log", False)),
+            "lower": _number(each.lower),
+            "upper": _number(each.upper),
+            "default": _number(each.default_value),
+            "distribution": "uniform",
+            "ordered": False,
+        }
+    items = [_choice(value) for value in beside.choices(each.name)]
+    conditional = bool(beside.configuration_space.parent_conditions_of[each.name])
+    if conditional:
+        items.insert(0, _INACTIVE)
+    ordered = isinstance(each, OrdinalHyperparameter) and not conditional
+    row = name | {"type": "categorical", "default": items[0], "ordered": ordered}
+    return row | {f"item_{i}": item for i, item in enumerate(items)}
+
+
+def _choice(value: object) -> str:
+    return value if value == _INACTIVE else _text(str(value))  # type: ignore[return-value]
+
+
+def _number(value: Any) -> Any:
+    return value if isinstance(value, int) else _decimal(float(value))
 
 
 def _trials(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from graphbo.study import Result
+    from graphbo.trial import Trial
 
 Row = dict[str, str | int | float | None]
 
@@ -17,6 +19,7 @@ def write_evaluations(runs: Mapping[str, Sequence[Result]], folder: Path) -> Pat
     """Write a row for each evaluation.
 
     The columns are `optimizer`, `seed`, `trial`, `architecture` (see `Architecture.from_string`),
+    `hyperparameters` (as JSON, where the space has any),
     `state`, `value`, one for each objective, `cost` (seconds), `epochs` (of the fidelity, empty
     where it does not limit them), `origin` and `optimizer_seconds` (the mean of its run).
 
@@ -61,6 +64,7 @@ def _rows(optimizer: str, seed: int, result: Result) -> list[Row]:
                 "seed": seed,
                 "trial": trial.number,
                 "architecture": trial.design.architecture.to_string(),
+                **_hyperparameters(trial),
                 "state": trial.state,
                 "value": trial.value,
                 "cost": None if evaluation is None else evaluation.cost,
@@ -71,3 +75,8 @@ def _rows(optimizer: str, seed: int, result: Result) -> list[Row]:
             }
         )
     return rows
+
+
+def _hyperparameters(trial: Trial) -> Row:
+    values = trial.design.hyperparameters
+    return {"hyperparameters": json.dumps(dict(values))} if values else {}

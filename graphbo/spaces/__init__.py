@@ -5,6 +5,7 @@ from graphbo.spaces.base import INACTIVE, Decision, Design, Row, SearchSpace
 from graphbo.spaces.cell import CellSpace
 from graphbo.spaces.chain import ChainSpace
 from graphbo.spaces.declarative import space_from_settings
+from graphbo.spaces.joint import FixedSpace, HyperparameterSpace, JointSpace
 from graphbo.spaces.nasbench101 import NASBench101Space
 from graphbo.spaces.nasbench201 import NASBench201Space
 from graphbo.spaces.pool import PoolSpace
@@ -16,6 +17,9 @@ __all__ = [
     "Decision",
     "Design",
     "EditDistances",
+    "FixedSpace",
+    "HyperparameterSpace",
+    "JointSpace",
     "NASBench101Space",
     "NASBench201Space",
     "PoolSpace",

@@ -15,7 +15,10 @@ from graphbo.architecture import Architecture
 if TYPE_CHECKING:
     from ConfigSpace import Configuration, ConfigurationSpace
 
+    from graphbo.spaces.hyperparameters import Hyperparameters
+
 Row = tuple[int, ...]
+HyperparameterValue = str | int | float | bool
 INACTIVE = -1
 
 
@@ -37,10 +40,29 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Column:
+    """What one entry of a vector stands for, which describes a design by numbers.
+
+    Attributes:
+        name: The name of the decision or hyperparameter.
+        choices: How many there are; the entry is the index of one. 0 where the entry is a number
+            from 0 to 1 between the lowest and the highest value, on the scale of the choice.
+        ordered: Whether the choices have an order.
+        conditional: Whether it can be inactive; the entry is -1 then.
+    """
+
+    name: str
+    choices: int = 0
+    ordered: bool = False
+    conditional: bool = False
+
+
+@dataclass(frozen=True)
 class Design:
     """A point of a search space: what an optimiser proposes and an evaluator evaluates.
 
-    Two designs are equal if their architectures are: several rows may encode one network.
+    Two designs are equal if their architectures and hyperparameters are: several rows may encode
+    one network.
 
     Attributes:
         architecture: The network.
@@ -48,12 +70,20 @@ class Design:
         origin: How the optimiser came by it, such as ``"initial"`` or ``"mutation"``.
         fidelity: How thoroughly to evaluate it, where the optimiser decides that; None leaves it
             to the study.
+        hyperparameters: What is chosen beside the architecture, by name; see `JointSpace`. It must
+            not be changed.
     """
 
     architecture: Architecture
     row: Row = field(compare=False)
     origin: str = field(default="", compare=False)
     fidelity: Mapping[str, float] | None = field(default=None, compare=False)
+    hyperparameters: Mapping[str, HyperparameterValue] = field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        if not self.hyperparameters:
+            return hash(self.architecture)
+        return hash((self.architecture, frozenset(self.hyperparameters.items())))
 
     def described(self, origin: str) -> Design:
         """Return the same design with another origin."""
@@ -88,6 +118,8 @@ class SearchSpace(ABC):
     """Whether `enumerate` is affordable."""
     configurable: bool = True
     """Whether every point is a configuration of `configuration_space`."""
+    hyperparameters: Hyperparameters | None = None
+    """What is chosen beside the architecture, if anything; see `JointSpace`."""
 
     @abstractmethod
     def decode(self, row: Row) -> Architecture:
@@ -155,26 +187,26 @@ class SearchSpace(ABC):
                 return design
         raise ValueError(f"no valid row of the space {self.name} was found in 100,000 draws")
 
-    def neighbors(self, design: Design, exclude: Collection[Architecture] = ()) -> list[Design]:
+    def neighbors(self, design: Design, exclude: Collection[Design] = ()) -> list[Design]:
         """Return the other architectures that differ from a design in one decision.
 
         Args:
             design: The centre.
-            exclude: Architectures to leave out, such as those already seen.
+            exclude: Designs to leave out, such as those already seen.
 
         Returns:
             One design for each distinct architecture.
         """
-        found: dict[Architecture, Design] = {}
+        found: dict[Design, Design] = {}
         for row in self._neighbor_rows(design.row):
             neighbor = self._design(row)
-            if neighbor is None or neighbor == design or neighbor.architecture in exclude:
+            if neighbor is None or neighbor == design or neighbor in exclude:
                 continue
-            found.setdefault(neighbor.architecture, neighbor)
+            found.setdefault(neighbor, neighbor)
         return list(found.values())
 
     def mutate(
-        self, design: Design, rng: np.random.Generator, exclude: Collection[Architecture] = ()
+        self, design: Design, rng: np.random.Generator, exclude: Collection[Design] = ()
     ) -> Design:
         """Change random decisions one at a time until the architecture is another one.
 
@@ -184,7 +216,7 @@ class SearchSpace(ABC):
         Args:
             design: The parent.
             rng: The source of randomness.
-            exclude: Architectures to avoid; after 100 steps in vain one of them is returned.
+            exclude: Designs to avoid; after 100 steps in vain one of them is returned.
 
         Returns:
             Another architecture; the parent itself only where the space has no other.
@@ -195,7 +227,7 @@ class SearchSpace(ABC):
             if step is None:
                 continue
             child = step
-            if child != design and child.architecture not in exclude:
+            if child != design and child not in exclude:
                 return child
         for _ in range(1000):
             if child != design:

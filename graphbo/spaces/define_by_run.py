@@ -86,7 +86,7 @@ def suggest_configuration(
     """
     values: dict[str, Any] = {}
     for name, hyperparameter in space.items():  # parents come first
-        if all(_is_met(condition, values) for condition in space.parent_conditions_of[name]):
+        if all(is_met(condition, values) for condition in space.parent_conditions_of[name]):
             values[name] = _suggest(trial, hyperparameter, prefix)
     return values
 
@@ -132,10 +132,10 @@ def _suggest(trial: BaseTrial, hyperparameter: Hyperparameter[Any, Any], prefix:
     return hyperparameter.default_value
 
 
-def _is_met(condition: Condition | Conjunction, values: Mapping[str, Any]) -> bool:
+def is_met(condition: Condition | Conjunction, values: Mapping[str, Any]) -> bool:
     """Whether a condition holds; it does not where its parent is inactive."""
     if isinstance(condition, Conjunction):
-        met = [_is_met(part, values) for part in condition.components]
+        met = [is_met(part, values) for part in condition.components]
         return all(met) if isinstance(condition, AndConjunction) else any(met)
     return condition.parent.name in values and condition.satisfied_by_value(dict(values))
 

@@ -30,7 +30,10 @@ def described(space: SearchSpace) -> dict[str, Any]:
     ]
     if isinstance(space, PoolSpace):
         content = sorted(architecture.key for architecture in space.architectures)
-    text = json.dumps([space.name, content, sorted(space.operations)])
+    if space.hyperparameters is not None:
+        known = space.hyperparameters.configuration_space.to_serialized_dict()
+        content = [content, {key: known[key] for key in known if "version" not in key}]
+    text = json.dumps([space.name, content, sorted(space.operations)], default=str)
     made = {"made": repr(space)} if type(space).__repr__ is not object.__repr__ else {}
     return {
         "name": space.name,

@@ -80,31 +80,31 @@ class PoolSpace(SearchSpace):
         """Draw a member uniformly."""
         return self._all_designs[int(rng.integers(len(self.architectures)))]
 
-    def neighbors(self, design: Design, exclude: Collection[Architecture] = ()) -> list[Design]:
+    def neighbors(self, design: Design, exclude: Collection[Design] = ()) -> list[Design]:
         """Return the 24 members that are nearest by edit distance, the nearest first.
 
         Args:
             design: The centre, which is left out; it need not be a member.
-            exclude: Further architectures to leave out, such as those already seen.
+            exclude: Further designs to leave out, such as those already seen.
         """
-        allowed = self._all_but([design.architecture, *exclude])
+        allowed = self._all_but([design, *exclude])
         found, _ = self._edit_distances.nearest([design.architecture], NEIGHBORS, allowed)
         return [self._all_designs[i] for i in found[:NEIGHBORS]]
 
     def mutate(
-        self, design: Design, rng: np.random.Generator, exclude: Collection[Architecture] = ()
+        self, design: Design, rng: np.random.Generator, exclude: Collection[Design] = ()
     ) -> Design:
         """Draw one of the members that are nearest by edit distance and not excluded.
 
         Args:
             design: The parent.
             rng: The source of randomness.
-            exclude: Architectures to avoid; ignored if that leaves none.
+            exclude: Designs to avoid; ignored if that leaves none.
 
         Returns:
             Another member; the parent itself only where the pool has no other.
         """
-        for left_out in ([design.architecture, *exclude], [design.architecture]):
+        for left_out in ([design, *exclude], [design]):
             allowed = self._all_but(left_out)
             if allowed.any():
                 return self._draw_nearest([design.architecture], allowed, rng)
@@ -116,7 +116,7 @@ class PoolSpace(SearchSpace):
         The parents themselves are left out; the first is returned where the pool has no other.
         """
         parents = [first.architecture, second.architecture]
-        allowed = self._all_but(parents)
+        allowed = self._all_but([first, second])
         return self._draw_nearest(parents, allowed, rng) if allowed.any() else first
 
     def _draw_nearest(
@@ -138,9 +138,9 @@ class PoolSpace(SearchSpace):
     def _edit_distances(self) -> EditDistances:
         return EditDistances(self.architectures)
 
-    def _all_but(self, left_out: Iterable[Architecture]) -> NDArray[Any]:
+    def _all_but(self, left_out: Iterable[Design]) -> NDArray[Any]:
         allowed = np.ones(len(self.architectures), bool)
-        found = (self._index.get(architecture) for architecture in left_out)
+        found = (self._index.get(design.architecture) for design in left_out)
         allowed[[index for index in found if index is not None]] = False
         return allowed
 

@@ -15,6 +15,7 @@ from graphbo.kernels import FidelityKernel
 from graphbo.spaces.base import Design, SearchSpace
 from graphbo.surrogates.defaults import KernelFactory, default_kernels
 from graphbo.surrogates.graph_gp import GraphGP
+from graphbo.surrogates.joint import with_hyperparameters
 from graphbo.surrogates.selection import fitted_process
 from graphbo.surrogates.surrogate import GraphSurrogate, column, evenly_chosen
 from graphbo.surrogates.transforms import NormalScores, Values
@@ -37,10 +38,8 @@ class FidelitySurrogate:
     models: list[GraphGP]
 
     def __init__(self, space: SearchSpace, kernels: Sequence[KernelFactory] | None = None) -> None:
-        self._factories = [
-            _WithFidelity(factory)
-            for factory in (default_kernels(space) if kernels is None else kernels)
-        ]
+        given = with_hyperparameters(space, default_kernels(space) if kernels is None else kernels)
+        self._factories = [_WithFidelity(factory) for factory in given]
         self._designs = GraphSurrogate(space, [])
         self.models = []
 
@@ -138,11 +137,11 @@ def rung_scores(designs: Sequence[Design], rungs: Sequence[int], values: Sequenc
     """
     at, given = np.asarray(rungs, dtype=int), np.asarray(values, dtype=float)
     scores = np.full(len(given), np.nan)
-    below: dict[Architecture, float] = {}
+    below: dict[Design, float] = {}
     for rung in sorted(set(at.tolist())):
         here = np.flatnonzero(at == rung)
         own = NormalScores(given[here]).scores
-        cells = [designs[i].architecture for i in here.tolist()]
+        cells = [designs[i] for i in here.tolist()]
         known = [i for i, cell in enumerate(cells) if cell in below]
         target = np.array([below[cells[i]] for i in known])
         if len(known) >= 3 and np.ptp(own[known]) > 0 and np.ptp(target) > 0:

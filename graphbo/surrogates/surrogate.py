@@ -13,10 +13,12 @@ from gpytorch.kernels import Kernel
 from torch import Tensor
 
 from graphbo.architecture import Architecture
+from graphbo.errors import InputError
 from graphbo.kernels import Embedding
 from graphbo.spaces.base import Design, Row, SearchSpace
 from graphbo.surrogates.defaults import KernelFactory, SharedDecoder, default_kernels
 from graphbo.surrogates.embedded import frozen
+from graphbo.surrogates.joint import with_hyperparameters
 from graphbo.surrogates.model import ModelFactory, SurrogateModel
 from graphbo.surrogates.prior import RowPredictor
 from graphbo.surrogates.selection import fitted
@@ -43,6 +45,9 @@ class GraphSurrogate:
             space; see `graphbo.surrogates.prior`. Hyperparameters are then fitted from two
             observations on.
 
+    Raises:
+        InputError: If there is a prior or a maker of models, and the space has hyperparameters.
+
     Attributes:
         models: The fitted models, empty before `fit`.
         transform: The transform of the observed values.
@@ -57,9 +62,14 @@ class GraphSurrogate:
         kernels: Sequence[Kernel | KernelFactory | ModelFactory] | None = None,
         prior: Embedding | None = None,
     ) -> None:
+        if prior is not None and space.hyperparameters is not None:
+            raise InputError(
+                f"a prior predicts from architectures alone, and the space {space.name} has "
+                "hyperparameters, too; leave it out"
+            )
         self.space = space
         given = default_kernels(space) if kernels is None else kernels
-        self._factories = [_factory(kernel) for kernel in given]
+        self._factories = with_hyperparameters(space, [_factory(kernel) for kernel in given])
         self._rows: dict[Architecture, Row] = {}
         self._last: tuple[Sequence[Design], Tensor] = (), torch.empty(0)
         self._prior: RowPredictor | None = None
@@ -70,13 +80,21 @@ class GraphSurrogate:
         self.models = []
 
     def rows(self, designs: Sequence[Design]) -> Tensor:
-        """Return the canonical rows of designs, `n x d` in float64."""
+        """Return the canonical rows of designs, `n x d` in float64.
+
+        Behind the entries of the architecture stand those of the hyperparameters, if there are any.
+        """
         if designs and designs is self._last[0]:
             return self._last[1]
         for design in designs:
             if design.architecture not in self._rows:
                 self._rows[design.architecture] = self.space.encode(design.architecture)
-        rows = [self._rows[design.architecture] for design in designs]
+        rows: list[tuple[float, ...]] = [self._rows[design.architecture] for design in designs]
+        if (beside := self.space.hyperparameters) is not None:
+            rows = [
+                (*row, *beside.vector(design.hyperparameters))
+                for row, design in zip(rows, designs, strict=True)
+            ]
         result = torch.tensor(rows, dtype=torch.float64)
         if isinstance(designs, tuple):
             self._last = designs, result  # an enumerated space is asked for again and again

@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 import pickle
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from graphbo.optimizers.base import Optimizer
-from graphbo.spaces import CellSpace, ChainSpace, NASBench101Space, PoolSpace
-from graphbo.spaces.base import Design, Row, SearchSpace
+from graphbo.spaces import CellSpace, ChainSpace, JointSpace, NASBench101Space, PoolSpace
+from graphbo.spaces.base import Design, SearchSpace
 from graphbo.trial import Trial, longest
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
 
 _SMALL = 60
 _Log = list[Sequence[Design] | Trial]
-_Record = list[list[tuple[Row, str, object]]]
+_Record = list[list[tuple[object, ...]]]
 
 
 class OptimizerMaker(Protocol):
@@ -75,7 +78,37 @@ def example_spaces() -> list[SearchSpace]:
         PoolSpace(pool[::4]),
         PoolSpace(pool[:1]),
         PoolSpace([design.architecture for design in cells.enumerate()[::2]], parent=cells),
+        JointSpace(cells, example_hyperparameters()),
     ]
+
+
+def example_hyperparameters() -> ConfigurationSpace:
+    """Return hyperparameters of every kind, one with a condition, and a forbidden clause."""
+    from ConfigSpace import (
+        ConfigurationSpace,
+        EqualsCondition,
+        ForbiddenAndConjunction,
+        ForbiddenEqualsClause,
+    )
+    from ConfigSpace.hyperparameters import (
+        CategoricalHyperparameter,
+        Constant,
+        OrdinalHyperparameter,
+        UniformFloatHyperparameter,
+        UniformIntegerHyperparameter,
+    )
+
+    rate = UniformFloatHyperparameter("rate", 1e-4, 1.0, log=True)
+    layers = UniformIntegerHyperparameter("layers", 1, 8)
+    optimizer = CategoricalHyperparameter("optimizer", ["sgd", "adam", "none"])
+    momentum = UniformFloatHyperparameter("momentum", 0.0, 0.99)
+    width = OrdinalHyperparameter("width", [8, 16, 32])
+    space = ConfigurationSpace("example")
+    space.add([rate, layers, optimizer, momentum, width, Constant("kind", "test")])
+    space.add(EqualsCondition(momentum, optimizer, "sgd"))
+    wide, none = ForbiddenEqualsClause(width, 32), ForbiddenEqualsClause(optimizer, "none")
+    space.add(ForbiddenAndConjunction(wide, none))
+    return space
 
 
 def _check_asks(
@@ -103,15 +136,19 @@ def _check_asks(
 
 
 def _check_proposals(space: SearchSpace, designs: Sequence[Design]) -> None:
-    proposals = [(design.architecture, _fidelity(design)) for design in designs]
+    proposals = [(design, _fidelity(design)) for design in designs]
     assert len(set(proposals)) == len(proposals), (
-        f"{space!r}: an architecture was proposed twice at one fidelity"
+        f"{space!r}: a design was proposed twice at one fidelity"
     )
     for design in designs:
         assert design.architecture in space, f"{space!r}: {design!r} is not a member"
         assert space.decode(design.row) == design.architecture, (
             f"{space!r}: the row {design.row} must encode its architecture"
         )
+        if (beside := space.hyperparameters) is not None:
+            assert beside.read(design.hyperparameters) == design.hyperparameters, (
+                f"{space!r}: {design} must have legal hyperparameters"
+            )
 
 
 def _check_tells(make_optimizer: OptimizerMaker, space: SearchSpace) -> None:
@@ -201,7 +238,7 @@ def _drive(
             elif len(proposed) % 2:
                 late.append(trial)  # with the next round; the rest stay pending for ever
         if k == 1:
-            new = [design for design in strangers if design.architecture not in optimizer.seen]
+            new = [design for design in strangers if design not in optimizer.seen]
             finished += [_outcome(design, 0) for design in dict.fromkeys(new)]
             proposed += dict.fromkeys(new)
         log += finished
@@ -210,8 +247,11 @@ def _drive(
     return record
 
 
-def _described(designs: Sequence[Design]) -> list[tuple[Row, str, object]]:
-    return [(design.row, design.origin, _fidelity(design)) for design in designs]
+def _described(designs: Sequence[Design]) -> list[tuple[object, ...]]:
+    return [
+        (design.row, tuple(design.hyperparameters.items()), design.origin, _fidelity(design))
+        for design in designs
+    ]
 
 
 def _fidelity(design: Design) -> object:
@@ -224,7 +264,9 @@ def _outcome(design: Design, number: int) -> Trial:
         return Trial(design, error="failed")
     if number % 7 == 5:
         return Trial(design, value=math.nan)
-    return Trial(design, value=int(design.architecture.key[:6], 16) % 1000 / 10)
+    value = int(design.architecture.key[:6], 16) % 1000 / 10
+    numbers = [v for v in design.hyperparameters.values() if not isinstance(v, str)]
+    return Trial(design, value=value + 100 * sum(numbers))
 
 
 def _check_exhaustion(

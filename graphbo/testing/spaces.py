@@ -67,6 +67,10 @@ def _check_decisions(space: SearchSpace) -> None:
 def _check_design(space: SearchSpace, design: Design) -> None:
     """Check one point: its row, its architecture, and that they belong together."""
     architecture, row = design.architecture, design.row
+    if space.hyperparameters is not None:
+        beside = space.hyperparameters
+        values = beside.values(beside.vector(design.hyperparameters))
+        assert values == design.hyperparameters, f"{design} must come back from its vector"
     assert space.is_valid(row), f"{row} must be valid"
     assert space.decode(row) == architecture, f"{row} must decode to {architecture!r}"
     again = space.decode(row)
@@ -101,7 +105,12 @@ def _check_encoding(space: SearchSpace, design: Design, rng: np.random.Generator
     assert space.encode(drawn_anew) == canonical, (
         f"{architecture!r} must have the same row however its nodes are numbered"
     )
-    assert space.design_of(architecture) == design, f"{architecture!r} must give its design"
+    found = space.design_of(architecture)
+    assert found.architecture == architecture, f"{architecture!r} must give its design"
+    if space.hyperparameters is None:
+        assert found == design, f"{architecture!r} must give its design"
+    else:
+        assert found == space.design(canonical), "a row must have the default hyperparameters"
 
 
 def _check_moves(
@@ -113,15 +122,15 @@ def _check_moves(
     assert design not in neighbors, f"{design.row} must not be its own neighbour"
     for neighbor in neighbors[:5]:
         _check_design(space, neighbor)
-    exclude = {neighbor.architecture for neighbor in neighbors[::2]}
+    exclude = set(neighbors[::2])
     for neighbor in space.neighbors(design, exclude):
-        assert neighbor.architecture not in exclude, "an excluded neighbour was returned"
+        assert neighbor not in exclude, "an excluded neighbour was returned"
     child = space.mutate(design, rng, exclude)
     _check_design(space, child)
     if space.size != 1:
         assert child != design, f"a mutant of {design.row} must be another architecture"
     if len(exclude) < len(neighbors):
-        assert child.architecture not in exclude, "an excluded mutant was returned"
+        assert child not in exclude, "an excluded mutant was returned"
     state = rng.bit_generator.state
     mixed = space.crossover(design, other, rng)
     _check_design(space, mixed)
@@ -156,11 +165,14 @@ def _check_enumeration(space: SearchSpace, designs: list[Design]) -> None:
 def _check_configurations(space: SearchSpace, designs: list[Design], seed: int) -> None:
     configuration_space = space.configuration_space
     names = {decision.name for decision in space.decisions}
+    if space.hyperparameters is not None:
+        names |= set(space.hyperparameters.configuration_space)
     assert set(configuration_space) == names, "one hyperparameter for each decision"
     for design in designs:
         configuration = space.to_configuration(design)
-        assert space.from_configuration(configuration).row == design.row, (
-            f"{design.row} must come back from its configuration"
+        found = space.from_configuration(configuration)
+        assert (found, found.row) == (design, design.row), (
+            f"{design} must come back from its configuration"
         )
     configuration_space.seed(seed)
     for configuration in configuration_space.sample_configuration(len(designs) + 1):

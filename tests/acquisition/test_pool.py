@@ -17,7 +17,7 @@ def no_score(designs: Sequence[Design]) -> np.ndarray:
 
 def test_a_space_that_can_be_enumerated_is_returned_whole() -> None:
     space = CellSpace(4, ["a", "b"], on="edges")
-    seen = {space.enumerate()[0].architecture}
+    seen = {space.enumerate()[0]}
     pool = candidates(space, [], seen, np.random.default_rng(0), no_score)
     assert pool is space.enumerate()
 
@@ -30,14 +30,13 @@ def test_a_large_space_gives_unseen_distinct_members(space: SearchSpace) -> None
     rng = np.random.default_rng(0)
     parents = [space.sample(rng) for _ in range(5)]
     near = [neighbor for parent in parents for neighbor in space.neighbors(parent)[::2]]
-    seen = {design.architecture for design in [*parents, *near]}
+    seen = {*parents, *near}
     pool = candidates(
         space, parents, seen, rng, lambda designs: np.zeros(len(designs)), size=60, generations=2
     )
-    architectures = [design.architecture for design in pool]
-    assert len(set(architectures)) == len(architectures)
-    assert not seen & set(architectures)
-    assert all(architecture in space for architecture in architectures)
+    assert len(set(pool)) == len(pool)
+    assert not seen & set(pool)
+    assert all(design.architecture in space for design in pool)
     assert 60 < len(pool) <= 180
     assert {design.origin for design in pool} == {"random", "mutation", "crossover"}
 

@@ -14,12 +14,12 @@ from graphbo.optimizers.bohb import BOHB
 from graphbo.optimizers.density import KernelDensity, impute, kernel
 from graphbo.problems import get_problem
 from graphbo.spaces import CellSpace, ChainSpace, SearchSpace
-from graphbo.spaces.base import INACTIVE, Decision, Row
+from graphbo.spaces.base import INACTIVE, Column, Row
 from graphbo.study import Study
 from graphbo.trial import Trial
 
-ABC = Decision("operation", ("a", "b", "c"))
-WIDTH = Decision("width", ("8", "16", "32"), ordered=True)
+ABC = Column("operation", 3)
+WIDTH = Column("width", 3, ordered=True)
 SPACE = CellSpace(3, ["a", "b"], on="edges")  # three decisions
 RNG = np.random.default_rng(0)
 
@@ -87,9 +87,9 @@ def test_a_density_sums_to_one_and_draws_follow_it() -> None:
 def test_bandwidths_are_bounded_and_independent_of_the_numbering() -> None:
     same = KernelDensity(np.zeros((5, 2), int), [ABC, WIDTH], min_bandwidth=0.01)
     assert same.bandwidths == (0.01, 0.01)
-    far = KernelDensity(np.array([[0], [9]]), [Decision("", tuple("0123456789"), ordered=True)])
+    far = KernelDensity(np.array([[0], [9]]), [Column("", 10, ordered=True)])
     assert far.bandwidths == (1.0,)
-    one = KernelDensity(np.zeros((5, 1), int), [Decision("", ("a",))])
+    one = KernelDensity(np.zeros((5, 1), int), [Column("", 1)])
     np.testing.assert_allclose(one.log_density(np.zeros((1, 1), int)), 0)
     neighbours = KernelDensity(np.array([[0], [1], [1]]), [ABC])
     apart = KernelDensity(np.array([[0], [2], [2]]), [ABC])
@@ -98,7 +98,7 @@ def test_bandwidths_are_bounded_and_independent_of_the_numbering() -> None:
 
 def test_a_wide_draw_of_unordered_choices_is_uniform() -> None:
     density = KernelDensity(np.zeros((9, 1), int), [ABC], min_bandwidth=0.5)
-    shares = np.bincount(density.draw(6_000, RNG, factor=3)[:, 0]) / 6_000
+    shares = np.bincount(density.draw(6_000, RNG, factor=3)[:, 0].astype(int)) / 6_000
     np.testing.assert_allclose(shares, 1 / 3, atol=0.03)
 
 
@@ -139,8 +139,8 @@ def test_the_best_are_good_and_failures_are_the_worst() -> None:
     assert densities is not None
     good, others = densities
     # d + 1 = 4 of 8 at least are good, and the rest is not.
-    np.testing.assert_array_equal(good.rows, ranked[:4])
-    np.testing.assert_array_equal(others.rows, ranked[4:])
+    np.testing.assert_array_equal(good.vectors, ranked[:4])
+    np.testing.assert_array_equal(others.vectors, ranked[4:])
 
 
 def test_of_few_results_some_are_in_both_densities() -> None:
@@ -149,8 +149,8 @@ def test_of_few_results_some_are_in_both_densities() -> None:
     ranked = [row for _, row in optimizer.observed()]
     densities = optimizer.densities(RNG)
     assert densities is not None
-    np.testing.assert_array_equal(densities[0].rows, ranked[:4])
-    np.testing.assert_array_equal(densities[1].rows, ranked[2:])
+    np.testing.assert_array_equal(densities[0].vectors, ranked[:4])
+    np.testing.assert_array_equal(densities[1].vectors, ranked[2:])
 
 
 def test_most_designs_come_from_the_model_and_a_third_are_random() -> None:

@@ -28,12 +28,12 @@ class Line(SearchSpace):
     def encode(self, architecture: Architecture) -> Row:
         return (len(architecture) - 2,)
 
-    def neighbors(self, design: Design, exclude: Collection[Architecture] = ()) -> list[Design]:
+    def neighbors(self, design: Design, exclude: Collection[Design] = ()) -> list[Design]:
         near = [self.design((i,)) for i in (place(design) - 1, place(design) + 1) if 0 <= i < N]
-        return [design for design in near if design.architecture not in exclude]
+        return [design for design in near if design not in exclude]
 
     def mutate(
-        self, design: Design, rng: np.random.Generator, exclude: Collection[Architecture] = ()
+        self, design: Design, rng: np.random.Generator, exclude: Collection[Design] = ()
     ) -> Design:
         near = self.neighbors(design, exclude) or self.neighbors(design)
         return near[int(rng.integers(len(near)))]

@@ -18,13 +18,14 @@ from graphbo.spaces import (
     CellSpace,
     ChainSpace,
     Design,
+    JointSpace,
     NASBench101Space,
     NASBench201Space,
     SearchSpace,
 )
 from graphbo.surrogates import weisfeiler_lehman
 from graphbo.testing import check_optimizer
-from graphbo.testing.optimizers import example_spaces
+from graphbo.testing.optimizers import example_hyperparameters, example_spaces
 from graphbo.trial import Trial
 
 # Such that each leaves its initial phase within the few trials of the suite.
@@ -89,6 +90,13 @@ def where_it_applies(name: str, spaces: Sequence[SearchSpace]) -> list[SearchSpa
     return found
 
 
+@pytest.mark.parametrize("name", ["bananas", "pnas", "genetic-cnn", "reinforce"])
+def test_what_searches_architectures_only_says_so(name: str) -> None:
+    space = JointSpace(CELLS, example_hyperparameters())
+    with pytest.raises(InputError, match=f"{name} searches architectures, and .* hyperparameters"):
+        make_optimizer(name, space)
+
+
 @pytest.mark.parametrize("name", QUICK)
 def test_optimizers_conform(name: str) -> None:
     make = partial(make_optimizer, name, **SETTINGS[name])
@@ -123,7 +131,11 @@ def test_graph_bo_conforms_with_every_acquisition(acquisition: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("space", example_spaces(), ids=lambda space: repr(space)[:40])
+@pytest.mark.parametrize(
+    "space",
+    [space for space in example_spaces() if space.hyperparameters is None],
+    ids=lambda space: repr(space)[:40],
+)
 def test_embedding_bo_conforms(space: SearchSpace, tiny_checkpoint: Checkpoints) -> None:
     check_optimizer(maker("embedding-bo", tiny_checkpoint), [space], rounds=6)
 

@@ -12,7 +12,7 @@ import pytest
 from graphbo.errors import InputError
 from graphbo.optimizers import make_optimizer
 from graphbo.optimizers.dehb import DEHB, Individual
-from graphbo.optimizers.differential_evolution import bounded, crossed, mutated, to_row, to_vector
+from graphbo.optimizers.differential_evolution import bounded, crossed, mutated, to_point, to_vector
 from graphbo.problems import get_problem
 from graphbo.spaces import CellSpace, ChainSpace, Design, SearchSpace
 from graphbo.spaces.base import INACTIVE
@@ -56,12 +56,12 @@ def members(optimizer: DEHB, rung: int) -> list[Individual]:
 
 
 def test_choices_are_equal_parts_of_the_unit_interval() -> None:
-    assert to_row(np.array([0.0, 0.24, 0.25, 0.74, 1.0]), [4] * 5) == (0, 0, 1, 2, 3)
+    assert to_vector(np.array([0.0, 0.24, 0.25, 0.74, 1.0]), [4] * 5) == (0, 0, 1, 2, 3)
     rng = np.random.default_rng(0)
-    vectors = np.array([to_vector((0, 2, INACTIVE), [2, 4, 4], rng) for _ in range(2000)])
+    vectors = np.array([to_point((0, 2, INACTIVE), [2, 4, 4], rng) for _ in range(2000)])
     np.testing.assert_allclose(vectors.min(0), [0, 0.5, 0], atol=0.01)
     np.testing.assert_allclose(vectors.max(0), [0.5, 0.75, 1], atol=0.01)
-    assert {to_row(vector, [2, 4, 4])[:2] for vector in vectors} == {(0, 2)}
+    assert {to_vector(vector, [2, 4, 4])[:2] for vector in vectors} == {(0, 2)}
 
 
 def test_a_mutant_by_hand() -> None:
@@ -107,7 +107,7 @@ def test_an_offspring_differs_from_its_target_where_it_is_crossed() -> None:
         for _ in range(50):
             child = optimizer._offspring(target, parents, rng)
             assert child is not None
-            changed = sum(a != b for a, b in zip(child.row, target.row, strict=True))
+            changed = sum(a != b for a, b in zip(child.row, target.vector, strict=True))
             changes[probability] = max(changes[probability], changed)
     assert changes[0.0] == 1
     assert changes[1.0] == 6

@@ -56,9 +56,9 @@ def test_mutation_avoids_what_is_excluded_until_nothing_is_left() -> None:
     space = CellSpace(3, ["a", "b"], on="edges")
     rng = np.random.default_rng(0)
     everything = space.enumerate()
-    exclude = {design.architecture for design in everything[:-1]}
+    exclude = set(everything[:-1])
     assert space.mutate(everything[0], rng, exclude) == everything[-1]
-    exclude.add(everything[-1].architecture)
+    exclude.add(everything[-1])
     assert space.mutate(everything[0], rng, exclude) != everything[0]
 
 

@@ -13,12 +13,15 @@ from graphbo.spaces import (
     CellSpace,
     ChainSpace,
     Decision,
+    HyperparameterSpace,
+    JointSpace,
     NASBench101Space,
     NASBench201Space,
     PoolSpace,
     Row,
     SearchSpace,
 )
+from graphbo.testing.optimizers import example_hyperparameters
 from graphbo.testing.spaces import check_space
 
 
@@ -44,11 +47,14 @@ def _pool() -> PoolSpace:
         _pool,
         lambda: PoolSpace(_pool().architectures[:1]),
         lambda: PoolSpace([d.architecture for d in NASBench201Space().enumerate()[::80]]),
+        lambda: JointSpace(NASBench101Space(5), example_hyperparameters()),
+        lambda: JointSpace(_pool(), example_hyperparameters()),
+        lambda: HyperparameterSpace(example_hyperparameters()),
     ],
     ids=[
         "edges", "nodes", "nodes-limited", "edges-limited", "single", "large", "nasbench201",
         "nasbench101-5", "nasbench101-7", "chain", "deep-chain", "single-chain", "pool",
-        "single-pool", "pool-on-edges",
+        "single-pool", "pool-on-edges", "joint", "joint-pool", "hyperparameters",
     ],
 )  # fmt: skip
 def test_spaces_conform(make: Callable[[], SearchSpace]) -> None:

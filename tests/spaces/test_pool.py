@@ -62,11 +62,12 @@ def test_neighbors_are_the_nearest_unseen(pool: PoolSpace) -> None:
     for _ in range(3):
         design = pool.sample(rng)
         everyone = {a: edit_distance(design.architecture, a) for a in pool.architectures}
-        seen = {pool.sample(rng).architecture for _ in range(200)}
-        left = sorted(d for a, d in everyone.items() if a not in seen and a != design.architecture)
+        seen = {pool.sample(rng) for _ in range(200)}
+        known = {each.architecture for each in (design, *seen)}
+        left = sorted(d for a, d in everyone.items() if a not in known)
         neighbors = pool.neighbors(design, seen)
         assert [everyone[n.architecture] for n in neighbors] == left[:24]
-        assert not seen & {n.architecture for n in neighbors}
+        assert not seen & set(neighbors)
         assert everyone[pool.mutate(design, rng, seen).architecture] == left[0]
 
 
@@ -95,11 +96,11 @@ def test_crossover_lies_between_its_parents(pool: PoolSpace) -> None:
 def test_what_is_excluded_is_avoided_while_something_is_left(pool: PoolSpace) -> None:
     rng = np.random.default_rng(0)
     design, last = pool.enumerate()[0], pool.enumerate()[-1]
-    exclude = set(pool.architectures) - {last.architecture}
+    exclude = set(pool.enumerate()) - {last}
     assert pool.mutate(design, rng, exclude) == last
     assert pool.neighbors(design, exclude) == [last]
-    assert pool.neighbors(design, set(pool.architectures)) == []
-    assert pool.mutate(design, rng, set(pool.architectures)) != design
+    assert pool.neighbors(design, pool.enumerate()) == []
+    assert pool.mutate(design, rng, pool.enumerate()) != design
 
 
 def test_which_of_equally_near_members_come_first_does_not_follow_the_order_of_the_table() -> None:
