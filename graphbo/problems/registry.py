@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from graphbo.errors import InputError, nearest_names
+from graphbo.problems import tuning
 from graphbo.problems.base import Problem
 from graphbo.problems.declarative import load_problem_file
+from graphbo.problems.functions import FUNCTIONS, function_problem, list_functions
 from graphbo.problems.tables import missing_table, shipped_problems, table_problems
 from graphbo.problems.training import TRAINING_PROBLEMS, list_training_problems, training_problem
 
@@ -32,6 +34,8 @@ def list_problems(data: str | Path | None = None) -> list[tuple[str, str]]:
         *((name, description) for name, (description, _) in shipped.items()),
         *list_training_problems(data),
         *((name, description) for name, (description, _) in others.items()),
+        (tuning.NAME, tuning.DESCRIPTION),
+        *list_functions(),
     ]
 
 
@@ -51,6 +55,10 @@ def get_problem(name: str, data: str | Path | None = None) -> Problem:
         return load_problem_file(name, data)
     if name in TRAINING_PROBLEMS:
         return training_problem(name, data)
+    if name == tuning.NAME:
+        return tuning.tuning_problem()
+    if name in FUNCTIONS:
+        return function_problem(name)
     tables = shipped_problems() | table_problems(data)
     if name in tables:
         return tables[name][1]()
@@ -61,6 +69,8 @@ def get_problem(name: str, data: str | Path | None = None) -> Problem:
         *TRAINING_PROBLEMS,
         *tables,
         *(name for name in _PUBLISHED if missing_table(name, data)),
+        tuning.NAME,
+        *FUNCTIONS,
     ]
     every = f"the problems are {', '.join(known)}"
     raise InputError(f"there is no problem {name!r}; {nearest_names(name, known, every)}")
