@@ -48,10 +48,13 @@ LAYERS: dict[str, set[str]] = {
     "graphbo.evaluators": {*_POINTS, "graphbo.networks", "graphbo.training"},
     "graphbo.surrogates": {*_POINTS, "graphbo.embeddings", "graphbo.kernels"},
     "graphbo.acquisition": {*_POINTS, *_MODELS},
+    "graphbo.advice": {"graphbo.spaces"},
     "graphbo.optimizers": {
         *_POINTS,
         *_MODELS,
         "graphbo.acquisition",
+        "graphbo.advice",
+        "graphbo.budget",
         "graphbo.embeddings",
         "graphbo.evaluators",
         "graphbo.training",
@@ -87,14 +90,27 @@ LAYERS: dict[str, set[str]] = {
     "graphbo.storage": _POINTS,
     "graphbo.study": {*_LOOP, "graphbo.budget", "graphbo.storage"},
     "graphbo.report": {*_LOOP, *_MODELS, "graphbo.budget", "graphbo.study"},
-    "graphbo.functional": {*_LOOP, "graphbo.study", "graphbo.report"},
-    "graphbo.comparison": {*_LOOP, "graphbo.budget", "graphbo.study", "graphbo.report"},
+    "graphbo.functional": {
+        *_LOOP,
+        "graphbo.advice",
+        "graphbo.budget",
+        "graphbo.study",
+        "graphbo.report",
+    },
+    "graphbo.comparison": {
+        *_LOOP,
+        "graphbo.budget",
+        "graphbo.report",
+        "graphbo.storage",
+        "graphbo.study",
+    },
     "graphbo.testing": {*_LOOP, *_MODELS, "graphbo.acquisition", "graphbo.study"},
 }
 # The front door re-exports from everywhere; the command line stands outside of all.
 _OUTERMOST = {
     "graphbo",
     "graphbo.cli",
+    "graphbo.cli_advise",
     "graphbo.cli_export",
     "graphbo.cli_pretrain",
     "graphbo.cli_table",
@@ -164,7 +180,7 @@ def test_the_wheel_holds_each_module_once_and_nothing_else(wheel: zipfile.ZipFil
         for kind in ("pt", "md")
         for path in (ROOT / "embeddings" / "data").glob(f"*.{kind}")
     ]
-    others = ["graphbo/py.typed", "graphbo/training/native.c"]
+    others = ["graphbo/advice/measurements.json", "graphbo/py.typed", "graphbo/training/native.c"]
     assert sorted(files) == sorted([*expected, *data, *checkpoints, *others])
 
 

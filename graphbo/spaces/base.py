@@ -112,6 +112,8 @@ class SearchSpace(ABC):
 
     aligned_positions: bool = False
     """Whether equal decisions of two architectures stand at the same place of the network."""
+    kind: str = "architectures"
+    """What a design decides: ``"architectures"``, ``"hyperparameters"`` or ``"both"``."""
     chain: bool = False
     """Whether every architecture is a chain of layers."""
     enumerable: bool = True
