@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from graphbo.comparison import compare
     from graphbo.errors import InputError, MissingExtraError
     from graphbo.evaluators.base import Evaluator, FunctionEvaluator
-    from graphbo.functional import minimize
+    from graphbo.functional import advise, minimize
     from graphbo.optimizers import make_optimizer
     from graphbo.problems.base import Problem
     from graphbo.problems.registry import get_problem, list_problems
@@ -45,6 +45,7 @@ _EXPORTS = {
     "Result": "graphbo.study",
     "Study": "graphbo.study",
     "Trial": "graphbo.trial",
+    "advise": "graphbo.functional",
     "compare": "graphbo.comparison",
     "draw": "graphbo.report.drawing",
     "get_problem": "graphbo.problems.registry",
@@ -71,6 +72,7 @@ __all__ = [
     "Study",
     "Trial",
     "__version__",
+    "advise",
     "compare",
     "draw",
     "get_problem",

@@ -1,4 +1,4 @@
-"""The command line: ``graphbo search``, ``compare``, ``pretrain``, ``table``, ``export``, ..."""
+"""The command line: ``graphbo search``, ``compare``, ``advise``, ``pretrain``, ``table``, ..."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphbo.cli_advise import advise
 from graphbo.cli_export import app as export_app
 from graphbo.cli_pretrain import StoppedError, pretrain
 from graphbo.cli_table import app as table_app
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.add_typer(table_app)
 app.add_typer(export_app)
+app.command()(advise)
 app.command()(pretrain)
 _INTERRUPTED = 130
 
@@ -89,7 +91,11 @@ def _options(
 def search(
     problem: Annotated[str, typer.Argument(help="A problem; see: graphbo list.")],
     optimizer: Annotated[
-        str, typer.Option(help="See: graphbo list; with settings: NAME:setting=value,other=value.")
+        str,
+        typer.Option(
+            help="See: graphbo list; with settings: NAME:setting=value,other=value; auto: the one "
+            "that graphbo advise names."
+        ),
     ] = "graph-bo",
     trials: Annotated[
         int | None, typer.Option(help="Budget in trials; by default that of the problem.")
@@ -111,7 +117,7 @@ def search(
     The same command goes on with a search that was stopped.
     """
     from graphbo.budget import Budget
-    from graphbo.optimizers.registry import file_name
+    from graphbo.optimizers.registry import AUTO, file_name
     from graphbo.problems.registry import get_problem
     from graphbo.report.progress import search_progress
     from graphbo.study import Study
@@ -119,11 +125,14 @@ def search(
     task = get_problem(problem, data)
     if trials is None and budget_seconds is None and budget_epochs is None:
         trials = task.trials
-    Budget(trials, budget_seconds, budget_epochs)
+    budget = Budget(trials, budget_seconds, budget_epochs)
     output = output or Path("runs", f"{task.name}-{file_name(optimizer)}-{seed}")
     if checkpoints and task.evaluator.checkpoints is None:
         task.evaluator.checkpoints = output / "checkpoints"
-    study = Study.of(task, optimizer, seed=seed, batch=batch, storage=output / "study.sqlite")
+    storage = output / "study.sqlite"
+    study = Study.of(task, optimizer, seed=seed, batch=batch, storage=storage, budget=budget)
+    if optimizer == AUTO:
+        print(f"{AUTO} is {study.optimizer.name}; graphbo advise says why")
     try:
         with search_progress(study, trials) as callback:
             result = study.run(trials, budget_seconds, budget_epochs, callback)
@@ -204,7 +213,7 @@ def compare(
 ) -> None:
     """Compare optimisers over several seeds: a table, an anytime plot and a summary."""
     from graphbo.comparison import compare as run
-    from graphbo.optimizers.registry import split_names
+    from graphbo.optimizers.registry import AUTO, split_names
     from graphbo.problems.registry import get_problem
 
     task = get_problem(problem, data)
@@ -225,6 +234,8 @@ def compare(
         progress=True,
     )
     _print_summary(summary)
+    if AUTO in summary:
+        print(f"{AUTO} is {summary[AUTO]}; graphbo advise says why")
     print(f"Written to {output}")
 
 
@@ -303,12 +314,12 @@ def _print_summary(summary: dict[str, Any]) -> None:
 @app.command("list")
 def list_(data: Data = None) -> None:
     """List the problems and the optimisers."""
-    from graphbo.optimizers import OPTIMIZERS
+    from graphbo.optimizers.registry import AUTO, AUTO_DESCRIPTION, OPTIMIZERS
     from graphbo.problems.registry import list_problems
 
     for title, entries in (
         ("Problems", list_problems(data)),
-        ("Optimisers", list(OPTIMIZERS.items())),
+        ("Optimisers", [*OPTIMIZERS.items(), (AUTO, AUTO_DESCRIPTION)]),
     ):
         width = max((len(name) for name, _ in entries), default=0)
         print(title)

@@ -16,13 +16,14 @@ from typing import Any
 from graphbo.budget import Budget
 from graphbo.errors import InputError, MissingExtraError
 from graphbo.optimizers import make_optimizer
-from graphbo.optimizers.registry import file_name
+from graphbo.optimizers.registry import AUTO, file_name
 from graphbo.problems.base import Problem
 from graphbo.report.progress import progress_bar
 from graphbo.report.regret import anytime_figure
 from graphbo.report.spending import spending_curves, summarize_spending
 from graphbo.report.summary import regret_curves, summarize, to_json
 from graphbo.report.table import write_evaluations
+from graphbo.storage import begun_with
 from graphbo.study import Result, Study
 from graphbo.trial import Trial
 
@@ -53,7 +54,8 @@ def compare(
     Args:
         problem: The name of a problem, or a picklable one of your own.
         optimizers: Names of optimisers, with settings or without (see `make_optimizer`); the first
-            is compared with each other one, in pairs.
+            is compared with each other one, in pairs. ``"auto"`` is what its runs in the folder
+            were begun with, at first what `graphbo.advise` names; the summary says which it is.
         trials: The budget of each run in trials.
         seeds: The number of runs of each optimiser.
         output: The folder.
@@ -78,25 +80,29 @@ def compare(
     if not names:
         raise InputError("a comparison needs at least one optimiser")
     known = _load(problem, data)
-    for name in names:
-        optimizer = make_optimizer(name, known.space, epochs=known.epochs)
-        optimizer.check_problem(known.name, known.fidelity)
-        optimizer.attach(known.evaluator, known.fidelity)
     folder = Path(output)
-    try:
-        (folder / "runs").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"the output folder {folder} cannot be made: {error}") from error
     suffix = f"-batch{batch}" if batch > 1 else ""
     paths = {
         (name, seed): folder / "runs" / f"{file_name(name)}{suffix}-{seed:03d}.sqlite"
         for seed in range(seeds)
         for name in names
     }
+    made = {name: name for name in names}
+    if AUTO in made:
+        begun = (begun_with(path) for (name, _), path in paths.items() if name == AUTO)
+        made[AUTO] = next(filter(None, begun), None) or _advised(known, budget, batch)
+    for name in made.values():
+        optimizer = make_optimizer(name, known.space, epochs=known.epochs)
+        optimizer.check_problem(known.name, known.fidelity)
+        optimizer.attach(known.evaluator, known.fidelity)
+    try:
+        (folder / "runs").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the output folder {folder} cannot be made: {error}") from error
     results: dict[tuple[str, int], Result] = {}
     for (name, seed), path in paths.items():
         if path.exists():
-            results[name, seed] = _open(known, name, seed, path)
+            results[name, seed] = _open(known, made[name], seed, path)
     limit = sys.maxsize if trials is None else trials
     waiting = [
         run
@@ -106,17 +112,37 @@ def compare(
     done = sum(min(len(result.trials), limit) for result in results.values())
     total = None if trials is None else len(paths) * trials
     with _shown(progress, f"{len(names)} optimisers x {seeds} seeds", total, done) as bar:
-        _run_all(problem, data, waiting, paths, budget, batch, jobs, bar)
+        runs_left = [(made[name], seed, paths[name, seed]) for name, seed in waiting]
+        _run_all(problem, data, runs_left, budget, batch, jobs, bar)
     for name, seed in waiting:
-        results[name, seed] = _open(known, name, seed, paths[name, seed])
+        results[name, seed] = _open(known, made[name], seed, paths[name, seed])
     # Runs with a budget of time differ in length; their curves are drawn out to the longest.
     longest = trials or max(len(result.trials) for result in results.values())
     runs = {n: [results[n, s] for s in range(seeds)] for n in names}
-    return _report(known, runs, longest, budget, folder)
+    return _report(known, runs, longest, budget, folder, made.get(AUTO))
+
+
+def _advised(problem: Problem, budget: Budget, batch: int) -> str:
+    from graphbo.optimizers.auto import recommend
+
+    return recommend(
+        problem.space,
+        problem.evaluator,
+        problem.fidelity,
+        budget=budget,
+        workers=batch,
+        problem=problem.name,
+        usual=problem.trials,
+    ).optimizer
 
 
 def _report(
-    problem: Problem, runs: dict[str, list[Result]], trials: int, budget: Budget, folder: Path
+    problem: Problem,
+    runs: dict[str, list[Result]],
+    trials: int,
+    budget: Budget,
+    folder: Path,
+    auto: str | None,
 ) -> dict[str, Any]:
     # A run of an earlier, longer comparison counts as far as this one goes.
     runs = {
@@ -124,6 +150,8 @@ def _report(
         for name, results in runs.items()
     }
     summary = summarize(problem, runs, trials)
+    if auto is not None:
+        summary[AUTO] = auto
     limits = {"seconds": budget.seconds, "epochs": budget.epochs}
     spending = {
         unit: spending_curves(problem, runs, limit, unit)
@@ -200,8 +228,7 @@ def _shown(shown: bool, description: str, total: int | None, done: int) -> Itera
 def _run_all(
     problem: Problem | str,
     data: str | Path | None,
-    waiting: Sequence[tuple[str, int]],
-    paths: dict[tuple[str, int], Path],
+    waiting: Sequence[tuple[str, int, Path]],
     budget: Budget,
     batch: int,
     jobs: int,
@@ -216,8 +243,7 @@ def _run_all(
             min(jobs, len(waiting)), context, _start_worker, (problem, data, count, stop)
         )
         futures: set[Future[None]] = {
-            executor.submit(_run, name, seed, paths[name, seed], budget, batch)
-            for name, seed in waiting
+            executor.submit(_run, name, seed, path, budget, batch) for name, seed, path in waiting
         }
     try:
         while futures:

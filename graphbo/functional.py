@@ -1,17 +1,23 @@
-"""The functional front door."""
+"""The functional front door: a search, and advice on one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from graphbo.budget import Budget
 from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator, FunctionEvaluator
 from graphbo.optimizers.base import Optimizer
+from graphbo.problems.base import Problem
 from graphbo.report.progress import search_progress
 from graphbo.spaces.base import SearchSpace
 from graphbo.spaces.joint import HyperparameterSpace
 from graphbo.study import Result, Study
+
+if TYPE_CHECKING:
+    from graphbo.advice import Advice, Measurement
 
 
 def minimize(
@@ -34,7 +40,8 @@ def minimize(
         space: Where to search.
         budget: Number of trials, failed ones and those already stored included.
         seed: The seed of the search; the same seed gives the same search.
-        optimizer: The name of an optimiser, or one of your own.
+        optimizer: The name of an optimiser, ``"auto"`` for the one that `advise` names, or one of
+            your own.
         storage: A study file to go on with, made if it is not there.
         batch: How many architectures are proposed at a time.
         progress: Whether to show a progress bar.
@@ -60,9 +67,77 @@ def minimize(
         if isinstance(space, HyperparameterSpace):
             takes = "hyperparameters"
         objective = FunctionEvaluator(objective, takes=takes)
-    study = Study(space, objective, optimizer, seed=seed, storage=storage, batch=batch)
+    study = Study(
+        space,
+        objective,
+        optimizer,
+        seed=seed,
+        storage=storage,
+        batch=batch,
+        budget=Budget(trials=budget),
+    )
     try:
         with search_progress(study, budget, shown=progress) as callback:
             return study.run(trials=budget, callback=callback)
     finally:
         study.close()
+
+
+def advise(
+    problem: Problem | SearchSpace | str,
+    trials: int | None = None,
+    epochs: float | None = None,
+    seconds: float | None = None,
+    workers: int = 1,
+    *,
+    data: str | Path | None = None,
+    measurements: Sequence[Measurement] | None = None,
+) -> Advice:
+    """Return which optimiser to take, from comparisons that were measured.
+
+    The optimisers that can be used are ranked by how they did in searches like this one, in its
+    budget, the number of designs at a time, a choice of epochs and what its space is like; see
+    `graphbo.advice.advise_from`. Those that choose epochs are among them if the problem offers
+    several and the budget is one in epochs or seconds.
+
+    Args:
+        problem: A problem, its name or TOML file, or a space.
+        trials: The budget in trials; without any budget, that of the problem.
+        epochs: The budget in epochs of training.
+        seconds: The budget in seconds of training.
+        workers: How many designs are evaluated at a time, the ``batch`` of a study.
+        data: The folder or file of the tables; see `get_problem`.
+        measurements: By default those that come with the package.
+
+    Raises:
+        InputError: If an argument cannot be used.
+
+    Example:
+        >>> advice = graphbo.advise("digits-table", trials=50)
+        >>> graphbo.Study.of(graphbo.get_problem("digits-table"), advice.optimizer).run(trials=50)
+    """
+    from graphbo.optimizers.auto import recommend
+
+    given = {"trials": trials, "epochs": epochs, "seconds": seconds}
+    named = [f"{name}={value}" for name, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise InputError(f"advice is for one budget; got {' and '.join(named)}")
+    budget = Budget(trials, seconds, epochs) if named else None
+    if isinstance(problem, SearchSpace):
+        return recommend(problem, budget=budget, workers=workers, measurements=measurements)
+    if isinstance(problem, str):
+        from graphbo.problems.registry import get_problem
+
+        problem = get_problem(problem, data)
+    if not isinstance(problem, Problem):
+        raise InputError(f"advice is on a problem, its name or a search space; got {problem!r}")
+    return recommend(
+        problem.space,
+        problem.evaluator,
+        problem.fidelity,
+        budget=budget,
+        workers=workers,
+        problem=problem.name,
+        usual=problem.trials,
+        measurements=measurements,
+    )

@@ -19,6 +19,7 @@ from graphbo.trial import Evaluation, Trial
 FORMAT = 1
 _APPLICATION = 0x67726162  # "grab": marks a SQLite file as a study of graphbo
 _MEMORY = "memory of the optimiser"
+_NAMED = "optimiser as it was named"
 _SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE asks (number INTEGER PRIMARY KEY, event INTEGER NOT NULL UNIQUE,"
@@ -74,11 +75,12 @@ class Storage:
 
     # What the study is ----------------------------------------------------------------------
 
-    def identify(self, identity: Mapping[str, str]) -> None:
+    def identify(self, identity: Mapping[str, str], optimizer: str | None = None) -> None:
         """Make this the log of a study, or check that it already is.
 
         Args:
             identity: What must agree for a study to be continued: name of the property to value.
+            optimizer: The name that the optimiser was made from, to be kept with a new study.
 
         Raises:
             InputError: If the file holds another study; the message says which property differs.
@@ -86,7 +88,8 @@ class Storage:
         with self._readable():
             stored = self.identity()
             if not stored:
-                self._create(identity)
+                named = {} if optimizer is None else {_NAMED: optimizer}
+                self._create({**identity, **named})
                 return
         for key, value in identity.items():
             if stored.get(key) != value:
@@ -100,8 +103,21 @@ class Storage:
         with self._readable():
             if not self._database.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
                 return {}
-            query = "SELECT key, value FROM meta WHERE key != ?"
-            return dict(self._database.execute(query, (_MEMORY,)))
+            query = "SELECT key, value FROM meta WHERE key NOT IN (?, ?)"
+            return dict(self._database.execute(query, (_MEMORY, _NAMED)))
+
+    def optimizer(self) -> str | None:
+        """Return the name that the optimiser was made from, with settings; None for a new file.
+
+        If it was not made from a name, it is the one that it has, without settings.
+        """
+        identity = self.identity()
+        with self._readable():
+            if not identity:
+                return None
+            query = "SELECT value FROM meta WHERE key = ?"
+            found = self._database.execute(query, (_NAMED,)).fetchone()
+            return str(found[0]) if found else identity.get("optimizer")
 
     def memory(self) -> dict[str, Any]:
         """Return what the optimiser has stored with its asks so far.
@@ -366,3 +382,18 @@ def _evaluation_from_text(text: str) -> Evaluation:
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in values.items()}
+
+
+def begun_with(path: str | Path | None) -> str | None:
+    """Return the name of the optimiser that a study file was begun with, None if there is none.
+
+    Raises:
+        InputError: If the file is there, and is no study that this version reads.
+    """
+    if path is None or not Path(path).exists():
+        return None
+    storage = Storage(path)
+    try:
+        return storage.optimizer()
+    finally:
+        storage.close()

@@ -22,7 +22,7 @@ from graphbo.evaluators.base import Evaluator, Report, offered_epochs
 from graphbo.optimizers.base import Optimizer
 from graphbo.problems.base import Problem
 from graphbo.spaces.base import Design, HyperparameterValue, SearchSpace
-from graphbo.storage import Ask, Storage, evaluation_to_text
+from graphbo.storage import Ask, Storage, begun_with, evaluation_to_text
 from graphbo.trial import Evaluation, Fidelity, Job, Trial, longest
 
 Callback = Callable[[Trial], None]
@@ -110,7 +110,8 @@ class Study:
         space: The search space.
         evaluator: Evaluates its designs. What it raises, or an objective that is no finite number,
             makes a failed trial; the search goes on.
-        optimizer: A fresh optimiser on the space, or the name of one.
+        optimizer: A fresh optimiser on the space, or the name of one. ``"auto"`` is what a stored
+            study was begun with, and for a new one what `graphbo.advise` names.
         objective: Which of the evaluator's objectives to minimise; by default its first.
         fidelity: How thoroughly to evaluate; by default fully.
         seed: The seed of the evaluations, and of the optimiser if that is given by name.
@@ -120,6 +121,8 @@ class Study:
             them together and all must finish before the next are drawn; with one, each is replaced
             as it finishes.
         executor: Where to evaluate. The evaluator must be picklable if it has processes.
+        budget: What the search is going to spend; only ``"auto"`` looks at it. By default the
+            trials of the problem, or 100.
 
     Raises:
         InputError: If an argument cannot be used, the optimiser must not be used on the problem,
@@ -143,6 +146,7 @@ class Study:
         problem: str | None = None,
         batch: int = 1,
         executor: Executor | None = None,
+        budget: Budget | None = None,
     ) -> None:
         if seed < 0:
             raise InputError(f"the seed must be at least 0; got {seed}")
@@ -153,8 +157,16 @@ class Study:
                 f"the evaluator has no objective {objective!r}, only {list(evaluator.objectives)}"
             )
         if isinstance(optimizer, str):
-            from graphbo.optimizers import make_optimizer
+            from graphbo.optimizers import AUTO, make_optimizer
 
+            if optimizer == AUTO:
+                from graphbo.optimizers.auto import recommend
+
+                optimizer = begun_with(storage) or (
+                    recommend(
+                        space, evaluator, fidelity, budget=budget, workers=batch, problem=problem
+                    ).optimizer
+                )
             epochs = offered_epochs(evaluator, fidelity or {})
             chosen = make_optimizer(optimizer, space, seed=seed, epochs=epochs)
         else:
@@ -183,7 +195,8 @@ class Study:
         self._charged_seconds = 0.0
         self._exhausted = False
         self._storage = Storage(storage)
-        self._storage.identify(self._identity(problem))
+        named = optimizer if isinstance(optimizer, str) else None
+        self._storage.identify(self._identity(problem), named)
         self._resume()
 
     @classmethod
@@ -191,6 +204,7 @@ class Study:
         cls, problem: Problem, optimizer: Optimizer | str = "graph-bo", **settings: Any
     ) -> Study:
         """Return a study of a problem; the settings are those of `Study`."""
+        settings.setdefault("budget", Budget(trials=problem.trials))
         return cls(
             problem.space,
             problem.evaluator,

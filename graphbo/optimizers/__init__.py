@@ -6,10 +6,11 @@ import importlib
 from typing import Any
 
 from graphbo.optimizers.base import Optimizer
-from graphbo.optimizers.registry import OPTIMIZERS, make_optimizer
+from graphbo.optimizers.registry import AUTO, OPTIMIZERS, make_optimizer
 
 __all__ = [
     "ASHA",
+    "AUTO",
     "BOHB",
     "DARTS",
     "DEHB",

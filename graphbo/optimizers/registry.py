@@ -38,6 +38,9 @@ OPTIMIZERS = {
     "dehb": "differential evolution on the rungs of hyperband",
 }
 """What each optimiser is, by the name that the command line calls it."""
+AUTO = "auto"
+"""The name that stands for the one that measurements advise; see `graphbo.advise`."""
+AUTO_DESCRIPTION = "the one of these that did best in searches like yours; see: graphbo advise"
 
 _CLASSES = {
     "graph-bo": "graph_bo:GraphBO",
@@ -75,7 +78,8 @@ def make_optimizer(
     Args:
         name: One of `OPTIMIZERS`, or one with settings, such as
             ``"regularized-evolution:population=50,sample=5"``. Numbers and ``true`` or ``false``
-            are read as what the setting takes, ``none`` as None where it may be that.
+            are read as what the setting takes, ``none`` as None where it may be that. ``"auto"`` is
+            the one that `graphbo.advise` names for the space and a budget of 100 trials.
         space: The search space.
         seed: The seed of all randomness.
         epochs: The numbers of epochs that designs can be trained for, ascending; only optimisers
@@ -86,9 +90,15 @@ def make_optimizer(
         InputError: If there is no such optimiser, it has no such setting, or a value is not of the
             right kind.
     """
+    if name.partition(":")[0] == AUTO:
+        if name != AUTO or settings:
+            raise InputError(f"{AUTO} has no settings; give them to the optimiser that it names")
+        from graphbo.optimizers.auto import recommend
+
+        name = recommend(space, epochs=epochs).optimizer
     name, colon, text = name.partition(":")
     if name not in _CLASSES:
-        near = difflib.get_close_matches(name, OPTIMIZERS, n=2) or list(OPTIMIZERS)
+        near = difflib.get_close_matches(name, [*OPTIMIZERS, AUTO], n=2) or [*OPTIMIZERS]
         raise InputError(f"there is no optimiser {name!r}; did you mean {' or '.join(near)}?")
     module, _, attribute = _CLASSES[name].partition(":")
     kind: type[Optimizer] = getattr(
