@@ -3,11 +3,11 @@
     python benchmarks/readme_tables.py runs/cifar10 runs/cifar100 runs/nasbench101
 
 Copies each folder's ``summary.json`` to ``benchmarks/results/VERSION/PROBLEM.json``, and replaces
-what stands between the marks in the README (``comparison``), in docs/kernels.md (``regression``,
-``ablation``, ``speed``, ``motif``), in docs/training.md (``throughput``, ``batch``,
-``estimators``), in docs/optimizers.md (``exercise``) and in docs/embeddings.md
-(``embedding-regression``, ``embedding-search``, ``pool``, ``objectives``) by tables of the results
-stored there. ``--pool FOLDER`` stores the one comparison among those.
+what stands between the marks in the README (``comparison``), in docs/comparison.md (``conditions``,
+``advice``), in docs/kernels.md (``regression``, ``ablation``, ``speed``, ``motif``), in
+docs/training.md (``throughput``, ``batch``, ``estimators``), in docs/optimizers.md (``exercise``)
+and in docs/embeddings.md (``embedding-regression``, ``embedding-search``, ``pool``, ``objectives``)
+by tables of the results stored there. ``--pool FOLDER`` stores the one comparison among those.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 import ablation
 import ask_cost
 import batch_cost
+import conditions
 import embedding_regression
 import embedding_search
 import estimators
@@ -74,6 +75,8 @@ def main() -> None:
         ]
         fill(guide, mark, texts)
     for page, mark, name, write in (
+        ("comparison", "conditions", "conditions*", conditions.table),
+        ("comparison", "advice", "conditions*", conditions.advice_table),
         ("training", "throughput", "throughput*", throughput.table),
         ("training", "batch", "batch-*", batch_cost.table),
         ("training", "estimators", "estimators*", estimators.table),
