@@ -54,6 +54,10 @@ SINGLE = (
     *("reinforce", "local-search", "regularized-evolution", "random", "random-ranking"),
 )
 BATCH = tuple(name for name in SINGLE if name != "random-ranking")
+ANY_SPACE = (
+    *("graph-bo", "smac", "tpe", "local-search", "regularized-evolution", "random"),
+    "random-ranking",
+)
 CHOICE = (
     *("graph-mf", "bohb", "dehb", "hyperband", "asha", "successive-halving", "graph-bo", "random"),
 )
@@ -106,6 +110,12 @@ CONDITIONS = (
     Condition("nasbench201-cifar10", BATCH, trials=144, batch=8),
     Condition("digits-table", CHOICE, trainings=40, seeds=20),
     Condition("nasbench101", CHOICE, trainings=40, seeds=20),
+    Condition("branin", ANY_SPACE, trials=50),
+    Condition("hartmann6", ANY_SPACE, trials=100),
+    Condition("rosenbrock4", ANY_SPACE, trials=100),
+    Condition("ackley8", ANY_SPACE, trials=100),
+    Condition("mlp-digits", ANY_SPACE, trials=50),
+    Condition("mlp-digits", CHOICE, trainings=20),
 )
 
 

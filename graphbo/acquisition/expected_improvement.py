@@ -127,8 +127,25 @@ def _singular_allowed() -> Iterator[None]:
         yield
 
 
+def differentiable_score(
+    models: Sequence[SurrogateModel],
+    X: Tensor,
+    pending: Tensor | None = None,
+    best: Sequence[Tensor] | None = None,
+) -> Tensor:
+    """Return the analytic `score` of a few points, with its gradient in them; `n` values."""
+    if best is None:
+        best = [model.train_targets.min() for model in models]
+    functions = [_analytic(model, low, pending) for model, low in zip(models, best, strict=True)]
+    return _mean(functions, X)
+
+
 @torch.no_grad()
 def _average(functions: Sequence[AcquisitionFunction], X: Tensor) -> Tensor:
+    return _mean(functions, X)
+
+
+def _mean(functions: Sequence[AcquisitionFunction], X: Tensor) -> Tensor:
     """Return the logarithm of the mean of the exponentials of the functions' values."""
     with _singular_allowed():
         values = torch.stack([function(X.unsqueeze(-2)) for function in functions])

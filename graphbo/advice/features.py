@@ -71,7 +71,7 @@ class SpaceFeatures:
             kind=space.kind,
             size=_encodings(space),
             enumerable=space.enumerable,
-            conditional=any(decision.conditions for decision in whole(space).decisions),
+            conditional=_is_conditional(whole(space)),
             chain=space.chain,
             encoder=encoder,
         )
@@ -135,7 +135,14 @@ def _coordinates(task: Task) -> dict[str, Any]:
     }
 
 
+def _is_conditional(space: SearchSpace) -> bool:
+    columns = () if space.hyperparameters is None else space.hyperparameters.columns
+    return any(d.conditions for d in space.decisions) or any(c.conditional for c in columns)
+
+
 def _encodings(space: SearchSpace) -> int | None:
+    if space.hyperparameters is not None:
+        return None
     # The number of distinct architectures would need all of them to be listed.
     if not space.decisions:
         return space.size

@@ -193,6 +193,25 @@ class GraphBO(PoolSearch):
             chosen += self._sample_unseen(n - len(chosen), rng, [*taken, *chosen], origin)
         return chosen
 
+    def _pool(
+        self, exclude: set[Design], chosen: Sequence[Design], rng: np.random.Generator
+    ) -> Sequence[Design]:
+        pool = super()._pool(exclude, chosen, rng)
+        if self.space.hyperparameters is None:
+            return pool
+        from graphbo.acquisition.ascent import ascended
+
+        waiting = [*self.pending, *chosen]
+        reached = ascended(
+            self.space,
+            pool,
+            self._score(pool, waiting, rng),
+            self.surrogate.rows,
+            self.surrogate.models,
+            self.surrogate.rows(waiting) if waiting else None,
+        )
+        return list(dict.fromkeys([*pool, *(each for each in reached if each not in exclude)]))
+
     def _prepare(self, rng: np.random.Generator) -> None:
         completed = self.completed
         designs = [trial.design for trial in completed]

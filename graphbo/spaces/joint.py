@@ -88,6 +88,7 @@ class JointSpace(SearchSpace):
         self.operations = architectures.operations
         self.aligned_positions = architectures.aligned_positions
         self.configurable = architectures.configurable
+        self.kind = "hyperparameters" if isinstance(architectures, FixedSpace) else "both"
         twice = {decision.name for decision in self.decisions} & set(hyperparameters)
         if twice:
             raise InputError(f"{min(twice)!r} is a hyperparameter and a decision of {self.name}")

@@ -32,7 +32,7 @@ from graphbo.surrogates.model import ModelFactory, SurrogateModel
 from graphbo.surrogates.prior import RowPredictor
 from graphbo.surrogates.selection import MostLikely
 from graphbo.surrogates.surrogate import GraphSurrogate
-from graphbo.surrogates.transforms import NormalScores
+from graphbo.surrogates.transforms import LogScores, NormalScores
 
 __all__ = [
     "BayesianLinear",
@@ -45,6 +45,7 @@ __all__ = [
     "GraphGP",
     "GraphSurrogate",
     "KernelFactory",
+    "LogScores",
     "ModelFactory",
     "MostLikely",
     "NormalScores",

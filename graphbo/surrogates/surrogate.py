@@ -22,7 +22,7 @@ from graphbo.surrogates.joint import with_hyperparameters
 from graphbo.surrogates.model import ModelFactory, SurrogateModel
 from graphbo.surrogates.prior import RowPredictor
 from graphbo.surrogates.selection import fitted
-from graphbo.surrogates.transforms import NormalScores, Values
+from graphbo.surrogates.transforms import LogScores, NormalScores, Values
 
 _MOST_FITTED = 300
 _TYPICAL = 100
@@ -32,8 +32,9 @@ class GraphSurrogate:
     """Predicts the objective of designs from a few observed ones.
 
     One Gaussian process for each kernel, each fitted by marginal likelihood to the normal scores of
-    the observed values; acquisition functions average over the processes. Other models may take
-    the place of a process; `SurrogateModel` says what they must be able to do.
+    the observed values, or to their `LogScores` where all that is chosen is hyperparameters;
+    acquisition functions average over the processes. Other models may take the place of a process;
+    `SurrogateModel` says what they must be able to do.
 
     Args:
         space: The search space.
@@ -54,7 +55,7 @@ class GraphSurrogate:
     """
 
     models: list[SurrogateModel]
-    transform: NormalScores
+    transform: NormalScores | LogScores
 
     def __init__(
         self,
@@ -77,6 +78,7 @@ class GraphSurrogate:
             rng = np.random.default_rng(0)
             typical = self.rows([space.sample(rng) for _ in range(_TYPICAL)])
             self._prior = RowPredictor(SharedDecoder(space.decode), frozen(prior), typical)
+        self._transformed = LogScores if space.kind == "hyperparameters" else NormalScores
         self.models = []
 
     def rows(self, designs: Sequence[Design]) -> Tensor:
@@ -123,8 +125,8 @@ class GraphSurrogate:
             raise ValueError(f"there are {len(designs)} designs but {len(values)} values")
         n = len(designs) if fit_on is None else min(fit_on, len(designs))
         evenly = evenly_chosen(n)
-        early = NormalScores([values[i] for i in evenly])
-        self.transform = NormalScores(values)
+        early = self._transformed([values[i] for i in evenly])
+        self.transform = self._transformed(values)
         rows, targets = self.rows(designs), column(self.transform.scores)
         self.models = []
         for factory in self._factories:
@@ -137,7 +139,7 @@ class GraphSurrogate:
 
     def condition(self, designs: Sequence[Design], values: Sequence[float]) -> GraphSurrogate:
         """Condition on other observations and keep the hyperparameters."""
-        self.transform = NormalScores(values)
+        self.transform = self._transformed(values)
         rows, targets = self.rows(designs), column(self.transform.scores)
         for model in self.models:
             model.observe(rows, targets)
@@ -166,7 +168,7 @@ class GraphSurrogate:
         return scores
 
     def predict(self, designs: Sequence[Design]) -> tuple[Values, Values]:
-        """Predict normal scores, averaged over the models as a mixture.
+        """Predict scores, averaged over the models as a mixture.
 
         Args:
             designs: ``n`` designs.

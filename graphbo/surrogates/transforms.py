@@ -42,3 +42,36 @@ class NormalScores:
         """Return the values at given scores, linear between the observed ones."""
         order = np.argsort(self.values, kind="stable")
         return np.interp(scores, self.scores[order], self.values[order])
+
+
+class LogScores:
+    """Standardised logarithms of how far values lie above the lowest.
+
+    On a smooth function of numbers a search gathers observations around an optimum, and ranks would
+    tear apart there what differs by next to nothing. This keeps distances between the good ones,
+    ``log(1 + (y - min) / (median - min))``, and squeezes the bad ones together. Values that are all
+    alike have scores of 0.
+
+    Args:
+        values: The ``n`` observed values; at least one.
+
+    Raises:
+        ValueError: If there is no value, or one is not finite.
+
+    Attributes:
+        scores: The score of each value (``n``), with mean 0 and, unless all are alike, variance 1.
+    """
+
+    def __init__(self, values: Sequence[float] | Values) -> None:
+        self.values = np.asarray(values, dtype=np.float64)
+        if self.values.size == 0 or not np.isfinite(self.values).all():
+            raise ValueError("targets must be finite numbers, and at least one")
+        above = self.values - self.values.min()
+        typical = np.median(above) or above.mean() or 1.0
+        logs = np.log1p(above / typical)
+        self.scores: Values = (logs - logs.mean()) / (logs.std() or 1.0)
+
+    def inverse(self, scores: Values) -> Values:
+        """Return the values at given scores, linear between the observed ones."""
+        order = np.argsort(self.values, kind="stable")
+        return np.interp(scores, self.scores[order], self.values[order])

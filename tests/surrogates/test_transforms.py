@@ -1,4 +1,4 @@
-"""Normal scores: only the order of the values counts."""
+"""Normal scores, of which only the order counts, and logarithmic ones, which keep distances."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphbo.surrogates import NormalScores
+from graphbo.surrogates import LogScores, NormalScores
 
 values = st.lists(
     st.floats(-1e6, 1e6, allow_nan=False).map(lambda x: round(x, 3)), min_size=1, max_size=30
@@ -67,3 +67,24 @@ def test_equal_values_all_score_zero(n: int) -> None:
 def test_values_must_be_finite_and_at_least_one(observed: list[float]) -> None:
     with pytest.raises(ValueError, match="finite numbers, and at least one"):
         NormalScores(observed)
+
+
+def test_log_scores_by_hand() -> None:
+    values = [3.0, 1.0, 2.0, 9.0]  # 2, 0, 1 and 8 above the lowest, 1.5 in the median
+    logs = np.log1p(np.array([2, 0, 1, 8]) / 1.5)
+    np.testing.assert_allclose(LogScores(values).scores, (logs - logs.mean()) / logs.std())
+    assert LogScores([4.0, 4.0]).scores.tolist() == [0, 0]
+    mostly = LogScores([1.0, 1.0, 1.0, 5.0]).scores  # half of them are no better than the lowest
+    assert mostly[0] == mostly[1] < mostly[3]
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20))
+def test_log_scores_keep_the_order_and_come_back(values: list[float]) -> None:
+    scores = LogScores(values)
+    order = np.argsort(values)
+    assert (np.diff(scores.scores[order]) >= 0).all()
+    if len(set(scores.scores.tolist())) == len(values):
+        np.testing.assert_allclose(scores.inverse(scores.scores), values)
+    for bad in ([], [1.0, float("nan")]):
+        with pytest.raises(ValueError, match="finite numbers"):
+            LogScores(bad)

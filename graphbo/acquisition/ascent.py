@@ -1,0 +1,87 @@
+"""Gradient steps of the acquisition function in the numbers of a design."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.optimize import minimize
+from torch import Tensor
+
+from graphbo.acquisition.expected_improvement import differentiable_score
+from graphbo.spaces.base import INACTIVE, Design, SearchSpace
+from graphbo.surrogates.model import SurrogateModel
+
+_STARTS = 5
+_STEPS = 40
+
+
+def ascended(
+    space: SearchSpace,
+    pool: Sequence[Design],
+    scores: npt.NDArray[np.float64],
+    rows: Callable[[Sequence[Design]], Tensor],
+    models: Sequence[SurrogateModel],
+    pending: Tensor | None = None,
+    best: Sequence[Tensor] | None = None,
+) -> list[Design]:
+    """Return designs that gradient steps reach from the best ones of a pool.
+
+    The architecture, the choices, and what is inactive stay as they are; the numbers move together
+    by L-BFGS-B to where the expected improvement is largest. Whole numbers are rounded at the end.
+
+    Args:
+        space: The search space.
+        pool: The designs to start from; those with the 5 highest scores do.
+        scores: The scores of the pool.
+        rows: Gives designs the rows that the models take, in which the entries of the
+            hyperparameters follow those of the architecture.
+        models: Models of targets to be minimised.
+        pending: Points being evaluated.
+        best: What an improvement improves on, for each model; see `score`.
+
+    Returns:
+        Designs, none if there are no numbers to move.
+    """
+    beside = space.hyperparameters
+    if beside is None or not pool:
+        return []
+    starts = [pool[int(i)] for i in np.argsort(-scores, kind="stable")[:_STARTS]]
+    points = rows(starts)
+    columns = slice(_width(space), _width(space) + len(beside.columns))
+    numbers = torch.tensor([not column.choices for column in beside.columns])
+    movable = numbers & (points[:, columns] != INACTIVE)
+    if not movable.any():
+        return []
+    entries = points[:, columns]
+
+    def loss(moved: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        at = entries.clone()
+        at[movable] = torch.from_numpy(moved)
+        at.requires_grad_()
+        X = torch.cat([points[:, : columns.start], at, points[:, columns.stop :]], dim=-1)
+        value = -differentiable_score(models, X, pending, best).sum()
+        (gradient,) = torch.autograd.grad(value, at)
+        return value.item(), gradient[movable].numpy()
+
+    start = entries[movable].numpy()
+    found = minimize(
+        loss, start, jac=True, method="L-BFGS-B", bounds=[(0, 1)] * len(start),
+        options={"maxiter": _STEPS},
+    )  # fmt: skip
+    at = entries.clone()
+    at[movable] = torch.from_numpy(np.clip(found.x, 0, 1))
+    reached = []
+    for design, vector in zip(starts, at.tolist(), strict=True):
+        values = beside.values(tuple(vector))
+        if values is not None:
+            reached.append(replace(design, hyperparameters=values).described("gradient"))
+    return reached
+
+
+def _width(space: SearchSpace) -> int:
+    """Return how many entries the architecture has in a row."""
+    return len(space.design_of(space.sample(np.random.default_rng(0)).architecture).row)
