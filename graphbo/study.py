@@ -22,6 +22,7 @@ from graphbo.evaluators.base import Evaluator, Report, offered_epochs
 from graphbo.optimizers.base import Optimizer
 from graphbo.problems.base import Problem
 from graphbo.spaces.base import Design, HyperparameterValue, SearchSpace
+from graphbo.spaces.description import beside
 from graphbo.storage import Ask, Storage, begun_with, evaluation_to_text
 from graphbo.trial import Evaluation, Fidelity, Job, Trial, longest
 
@@ -481,5 +482,5 @@ def _fingerprint(space: SearchSpace) -> str:
         (d.name, d.choices, sorted((k, list(v)) for k, v in d.conditions.items()), d.ordered)
         for d in space.decisions
     )
-    text = json.dumps([list(decisions), list(space.operations)])
+    text = json.dumps([list(decisions), list(space.operations), *beside(space)])
     return f"{space.name} ({hashlib.blake2b(text.encode(), digest_size=4).hexdigest()})"

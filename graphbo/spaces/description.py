@@ -30,10 +30,7 @@ def described(space: SearchSpace) -> dict[str, Any]:
     ]
     if isinstance(space, PoolSpace):
         content = sorted(architecture.key for architecture in space.architectures)
-    if space.hyperparameters is not None:
-        known = space.hyperparameters.configuration_space.to_serialized_dict()
-        content = [content, {key: known[key] for key in known if "version" not in key}]
-    text = json.dumps([space.name, content, sorted(space.operations)], default=str)
+    text = json.dumps([space.name, content, sorted(space.operations), *beside(space)])
     made = {"made": repr(space)} if type(space).__repr__ is not object.__repr__ else {}
     return {
         "name": space.name,
@@ -41,6 +38,15 @@ def described(space: SearchSpace) -> dict[str, Any]:
         "operations": list(space.operations),
         "digest": hashlib.blake2b(text.encode(), digest_size=8).hexdigest(),
     }
+
+
+def beside(space: SearchSpace) -> list[dict[str, Any]]:
+    """Return what tells the hyperparameters of a space from others; nothing if it has none."""
+    if space.hyperparameters is None:
+        return []
+    known = space.hyperparameters.configuration_space.to_serialized_dict()
+    content = {key: value for key, value in known.items() if "version" not in key}
+    return [json.loads(json.dumps(content, default=str))]
 
 
 def whole(space: SearchSpace) -> SearchSpace:
