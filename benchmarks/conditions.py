@@ -40,7 +40,7 @@ from graphbo.problems.base import Problem
 from graphbo.problems.registry import get_problem
 from graphbo.report.ranks import critical_difference
 from graphbo.report.spending import SHARES, spending_curves
-from graphbo.report.summary import regret_curves
+from graphbo.report.summary import difference, regret_curves
 from graphbo.storage import Ask, Storage
 from graphbo.study import Result
 from graphbo.trial import Trial
@@ -334,11 +334,22 @@ def summary(measurements: Sequence[Measurement], command: str) -> dict[str, Any]
                     }
                     for name in each.regrets
                 },
+                "paired": _paired(each),
                 "inapplicable": dict(each.inapplicable),
             }
             for each in measurements
         ],
         "advice": asdict(leave_one_problem_out(measurements)) if len(problems) > 1 else None,
+    }
+
+
+def _paired(measurement: Measurement) -> dict[str, list[dict[str, float | None]]]:
+    """Return how far the first optimiser's regret lies below each other one's, at each point."""
+    first, *others = measurement.regrets
+    values = {name: np.asarray(each, dtype=float) for name, each in measurement.regrets.items()}
+    return {
+        name: [difference(values[first][i] - values[name][i]) for i in _points(measurement)]
+        for name in others
     }
 
 
@@ -369,11 +380,26 @@ def _condition_table(entry: dict[str, Any]) -> str:
         ]
         rows.append([f"`{name}`", *cells, f"{found['seconds_per_trial']:.2g}"])
     lines += ["| " + " | ".join(row) + " |" for row in rows]
+    if entry["paired"]:
+        lines += ["", *_paired_table(entry)]
     if entry["critical_difference"] is not None:
         lines += ["", f"Ranks that differ by {entry['critical_difference']:.1f} can be told apart."]
     for name, reason in entry["inapplicable"].items():
         lines.append(f"`{name}` does not apply: {reason}.")
     return "\n".join(lines)
+
+
+def _paired_table(entry: dict[str, Any]) -> list[str]:
+    first = next(iter(entry["optimizers"]))
+    head = [f"regret of `{first}` minus that of", *(f"{point:g}" for point in entry["points"])]
+    rows = [head, ["---", *["---:"] * (len(head) - 1)]]
+    for name, differences in entry["paired"].items():
+        cells = [
+            "-" if d["mean"] is None else f"{d['mean']:+.2g} [{d['low']:+.2g}, {d['high']:+.2g}]"
+            for d in differences
+        ]
+        rows.append([f"`{name}`", *cells])
+    return ["| " + " | ".join(row) + " |" for row in rows]
 
 
 def advice_table(result: dict[str, Any]) -> str:
