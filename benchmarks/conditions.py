@@ -58,6 +58,10 @@ ANY_SPACE = (
     *("graph-bo", "smac", "tpe", "local-search", "regularized-evolution", "random"),
     "random-ranking",
 )
+CHAINS = (
+    *("graph-bo", "one-hot-gp", "smac", "tpe", "q-learning", "reinforce", "genetic-cnn"),
+    *("local-search", "regularized-evolution", "random"),
+)
 CHOICE = (
     *("graph-mf", "bohb", "dehb", "hyperband", "asha", "successive-halving", "graph-bo", "random"),
 )
@@ -110,6 +114,7 @@ CONDITIONS = (
     Condition("nasbench201-cifar10", BATCH, trials=144, batch=8),
     Condition("digits-table", CHOICE, trainings=40, seeds=20),
     Condition("nasbench101", CHOICE, trainings=40, seeds=20),
+    Condition(str(Path(__file__).with_name("chains.toml")), CHAINS, trials=60, seeds=5),
     Condition("branin", ANY_SPACE, trials=50),
     Condition("hartmann6", ANY_SPACE, trials=100),
     Condition("rosenbrock4", ANY_SPACE, trials=100),

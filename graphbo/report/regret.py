@@ -147,12 +147,12 @@ def anytime_figure(
         )
     runs = min(len(np.asarray(curve)) for curve in curves.values())
     ax.set_xlabel(unit)
-    percent = " (percentage points)" if _unit(objective) else ""
+    percent = "\n(percentage points)" if _unit(objective) else ""
     ax.set_ylabel(f"mean regret in {objective.replace('_', ' ')}{percent}")
     ax.set_title(title)
     longest_run = max(len(mean) for mean in means.values())
     ax.set_xlim(*((1, longest_run) if points is None else (0, np.max(np.asarray(points)))))
-    figure.set_figheight(4.9)  # the legend takes what is more
+    figure.set_figheight(4.3 + 0.2 * -(-len(curves) // 3))  # the legend takes what is more
     figure.legend(
         loc="outside lower center",
         ncols=3,

@@ -68,7 +68,7 @@ def test_anytime_curves_are_means_with_bands_on_a_log_axis() -> None:
     assert a.get_linestyle() != b.get_linestyle()
     assert len(ax.collections) == 2
     assert ax.get_yscale() == "log"
-    assert ax.get_ylabel() == "mean regret in validation error (percentage points)"
+    assert ax.get_ylabel() == "mean regret in validation error\n(percentage points)"
     assert ax.get_title() == "toy"
 
 
