@@ -4,7 +4,7 @@
 
 Copies each folder's ``summary.json`` to ``benchmarks/results/VERSION/PROBLEM.json``, and replaces
 what stands between the marks in the README (``comparison``), in docs/comparison.md (``conditions``,
-``advice``), in docs/kernels.md (``regression``, ``ablation``, ``speed``, ``motif``), in
+``darts``, ``advice``), in docs/kernels.md (``regression``, ``ablation``, ``speed``, ``motif``), in
 docs/training.md (``throughput``, ``batch``, ``estimators``), in docs/optimizers.md (``exercise``)
 and in docs/embeddings.md (``embedding-regression``, ``embedding-search``, ``pool``, ``objectives``)
 by tables of the results stored there. ``--pool FOLDER`` stores the one comparison among those.
@@ -22,6 +22,7 @@ import ablation
 import ask_cost
 import batch_cost
 import conditions
+import darts
 import embedding_regression
 import embedding_search
 import estimators
@@ -81,6 +82,7 @@ def main() -> None:
         ("training", "batch", "batch-*", batch_cost.table),
         ("training", "estimators", "estimators*", estimators.table),
         ("optimizers", "exercise", "exercise*", exercise.table),
+        ("comparison", "darts", "darts*", darts.table),
         (
             "embeddings",
             "embedding-regression",
