@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from graphbo.acquisition.pool import candidates, greedily
 from graphbo.errors import InputError
 from graphbo.optimizers.graph_bo import last_refit
-from graphbo.optimizers.multi_fidelity import MultiFidelityOptimizer
+from graphbo.optimizers.racing import Racing
 from graphbo.spaces.base import Design, SearchSpace
 from graphbo.trial import Trial
 
@@ -24,11 +25,14 @@ _PARENTS = 20
 _FEWEST = 2  # results from which on there is a model
 
 
-class GraphMF(MultiFidelityOptimizer):
+class GraphMF(Racing):
     """Graph kernels over architectures and epochs, and a choice of both.
 
-    After some random designs at the lowest rung, each proposal is the design with the largest
-    expected improvement after a full training, among all that have not had one. It is trained as
+    A search begins with one race of successive halving among random designs, so that the first full
+    training, with which a search answers from then on, is not that of just any design, and the
+    model sees each rung in relation to the one below. Then, and where the race waits for results,
+    each proposal is the design with the largest expected improvement after a full training, among
+    all that have not had one and are not in the race. It is trained as
     long as tells the most of that for its price: the rung, above those where it was seen, with the
     largest share of the variance at the highest rung that a result there would explain, over its
     epochs. Epochs that a checkpoint saves are free. So a short training is asked for until it has
@@ -44,7 +48,8 @@ class GraphMF(MultiFidelityOptimizer):
         epochs: The numbers of epochs that the evaluator offers.
         eta: The factor between rungs.
         min_epochs: The fewest epochs of a rung.
-        initial: How many random designs come first.
+        initial: How many random designs the race begins with, less what was known before; by
+            default as many as let one of them reach a full training, as in `SuccessiveHalving`.
         kernels: Factories of the kernels on architectures; see `FidelitySurrogate`. A study records
             their names.
 
@@ -62,13 +67,13 @@ class GraphMF(MultiFidelityOptimizer):
         epochs: Sequence[int] = (),
         eta: float = 3.0,
         min_epochs: int | None = None,
-        initial: int = 5,
+        initial: int | None = None,
         kernels: Sequence[KernelFactory] | None = None,
     ) -> None:
         from graphbo.surrogates import name_of
         from graphbo.surrogates.fidelity import FidelitySurrogate
 
-        if initial < 1:
+        if initial is not None and initial < 1:
             raise InputError(f"at least 1 random design comes first; got initial={initial}")
         super().__init__(
             space,
@@ -79,17 +84,23 @@ class GraphMF(MultiFidelityOptimizer):
             initial=initial,
             kernels=None if kernels is None else [name_of(kernel) for kernel in kernels],
         )
-        self.initial = initial
+        self.initial = initial or math.ceil(self.rungs[-1] / self.rungs[0])
         self.surrogate = FidelitySurrogate(space, kernels)
         self._fitted_on = 0
 
+    def _first_and_size(self, index: int) -> tuple[int, int] | None:
+        """Return how the first race starts, None for others and where enough was known before."""
+        size = self.initial - len(self.completed)
+        return (0, size) if index == 0 and size > 0 else None
+
     def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
-        started = len(self.completed) + len(self.pending)
-        known = [(trial, rung) for trial in self.completed if (rung := self._at(trial)) is not None]
-        first = min(n, max(self.initial - started, 0)) if len(known) >= _FEWEST else n
-        chosen = [self._asked(d, 0) for d in self._sample_unseen(first, rng)]
-        if len(known) < _FEWEST or len(chosen) == n:
+        chosen = list(super()._propose(n, rng))
+        if len(chosen) == n or len(chosen) < len(self._slots(n)):  # all seen, so no race can start
             return chosen
+        known = [(trial, rung) for trial in self.completed if (rung := self._at(trial)) is not None]
+        if len(known) < _FEWEST:
+            fresh = self._sample_unseen(n - len(chosen), rng, chosen)
+            return chosen + [self._asked(design, 0) for design in fresh]
         self._fit(known)
         closed = self._closed() | set(chosen)
         pool = self._pool(closed, rng)
@@ -109,13 +120,14 @@ class GraphMF(MultiFidelityOptimizer):
         return chosen
 
     def _closed(self) -> set[Design]:
-        """Return what is trained fully, failed, or being trained."""
+        """Return what is trained fully, failed, being trained, or in a race."""
         done = {
             trial.design
             for trial in self.told
             if trial.value is None or trial.epochs >= self.rungs[-1]
         }
-        return done | set(self.pending)
+        racing = [design for race in self._brackets[self._over :] for design in race.asked[0]]
+        return done | {*self.pending, *racing}
 
     def _pool(self, closed: set[Design], rng: np.random.Generator) -> Sequence[Design]:
         ranked = sorted(self.completed, key=lambda trial: (-trial.epochs, trial.value or 0.0))

@@ -78,7 +78,8 @@ class Bracket:
 class Racing(MultiFidelityOptimizer):
     """Runs one race after another; where a rung waits for results, the next race begins.
 
-    So no worker idles. A subclass says how large races are, and may choose what they start with.
+    So no worker idles. A subclass says how large races are, and may choose what they start with,
+    or end them and go on in its own way.
 
     Args: those of `MultiFidelityOptimizer`.
     """
@@ -101,8 +102,8 @@ class Racing(MultiFidelityOptimizer):
         self._where: dict[tuple[Design, float], tuple[Bracket, int]] = {}
 
     @abstractmethod
-    def _first_and_size(self, index: int) -> tuple[int, int]:
-        """Return the rung at which a race starts, and with how many designs."""
+    def _first_and_size(self, index: int) -> tuple[int, int] | None:
+        """Return the rung at which a race starts, and with how many designs; None to have none."""
 
     def _start(
         self, rung: int, rng: np.random.Generator, taken: Sequence[Design]
@@ -132,17 +133,17 @@ class Racing(MultiFidelityOptimizer):
             self._over += 1
         for index in count(self._over):
             if index == len(self._brackets):
-                if exhausted:
+                if exhausted or (planned := self._first_and_size(index)) is None:
                     return
-                first, size = self._first_and_size(index)
-                self._brackets.append(Bracket.halving(self.rungs, first, size))
+                self._brackets.append(Bracket.halving(self.rungs, *planned))
             bracket = self._brackets[index]
             for level, design in bracket.open_slots(exhausted):
                 if design is None or design not in busy:
                     yield bracket, level, design
 
     def _record_ask(self, designs: Sequence[Design]) -> None:
-        for (bracket, level, _), design in zip(self._slots(len(designs)), designs, strict=True):
+        # What is asked beyond the places of races is not in one.
+        for (bracket, level, _), design in zip(self._slots(len(designs)), designs, strict=False):
             bracket.asked[level].append(design)
             epochs = float(self.rungs[bracket.first + level])
             self._where[design, epochs] = bracket, level

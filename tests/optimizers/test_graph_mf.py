@@ -51,14 +51,32 @@ def drive(optimizer: Optimizer, trials: int, truth: Error, *, keep: bool = False
     return asked
 
 
-def test_it_starts_at_the_lowest_rung_and_climbs() -> None:
+def test_it_starts_with_a_race_and_goes_on_with_a_model() -> None:
     optimizer = graph_mf(epochs=[1, 3, 9])
     asked = drive(optimizer, 25, error)
-    assert asked[:5] == [1] * 5
-    assert 9 in asked
+    assert asked[:13] == [1] * 9 + [3] * 3 + [9]
+    first, later = optimizer.told[:13], optimizer.told[13:]
+    ranked = sorted(first[:9], key=lambda trial: trial.value or 0.0)
+    assert [trial.design for trial in first[9:]] == [t.design for t in [*ranked[:3], ranked[0]]]
+    assert {trial.design.origin for trial in first} == {"random"}
+    assert "graph-mf" in {trial.design.origin for trial in later}
     assert optimizer.best is not None
     lowest = min(error(design, 9) for design in SPACE.enumerate())
     assert optimizer.best.value == pytest.approx(lowest)
+
+
+def test_a_worker_does_not_wait_for_the_race() -> None:
+    optimizer = graph_mf(epochs=[1, 3, 9], initial=3)
+    race = optimizer.ask(3)
+    told = [Trial(design, error(design, 1)) for design in race]
+    optimizer.tell(told[:2])
+    (design,) = optimizer.ask()
+    assert design.origin == "graph-mf"
+    assert design not in race  # one that climbs on would be trained twice
+    optimizer.tell(told[2])
+    (winner,) = optimizer.ask()
+    assert winner == min(told, key=lambda trial: trial.value or 0.0).design
+    assert winner.fidelity == {"epochs": 3}
 
 
 def test_short_trainings_that_tell_nothing_are_given_up() -> None:
