@@ -138,7 +138,21 @@ class GraphMF(Racing):
         if self.space.enumerable:
             return pool
         waiting = dict.fromkeys(trial.design for trial in self.completed)
-        return [*(d for d in waiting if d not in closed), *pool]
+        pool = [*(d for d in waiting if d not in closed), *pool]
+        if self.space.hyperparameters is None:
+            return pool
+        from graphbo.acquisition.ascent import ascended
+
+        reached = ascended(
+            self.space,
+            pool,
+            self._score(pool, self.pending),
+            lambda designs: self.surrogate.rows(designs, len(self.rungs) - 1),
+            self.surrogate.models,
+            self._rows_of(self.pending),
+            self._incumbents(),
+        )
+        return list(dict.fromkeys([*pool, *(d for d in reached if d not in closed | self._seen)]))
 
     def _at(self, trial: Trial) -> int | None:
         """Return the rung of a trial, None if it was told one at another number of epochs."""
@@ -161,16 +175,18 @@ class GraphMF(Racing):
         """Return the expected improvement after a full training of each design of a pool."""
         from graphbo.acquisition.expected_improvement import score
 
-        top = len(self.rungs) - 1
-        waiting: torch.Tensor | None = None
-        if pending:
-            epochs = [(design.fidelity or {})["epochs"] for design in pending]
-            waiting = self.surrogate.rows(pending, [self.rungs.index(int(e)) for e in epochs])
-        rows = self.surrogate.rows(pool, top)
+        rows = self.surrogate.rows(pool, len(self.rungs) - 1)
         values: npt.NDArray[np.float64] = score(
-            self.surrogate.models, rows, "logei", waiting, self._incumbents()
+            self.surrogate.models, rows, "logei", self._rows_of(pending), self._incumbents()
         ).numpy()
         return values
+
+    def _rows_of(self, pending: Sequence[Design]) -> torch.Tensor | None:
+        """Return the rows of what is being trained, None if nothing is."""
+        if not pending:
+            return None
+        epochs = [(design.fidelity or {})["epochs"] for design in pending]
+        return self.surrogate.rows(pending, [self.rungs.index(int(each)) for each in epochs])
 
     def _incumbents(self) -> list[torch.Tensor]:
         """Return for each model the lowest target of a full training.
