@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -32,6 +33,10 @@ def ascended(
 
     The architecture, the choices, and what is inactive stay as they are; the numbers move together
     by L-BFGS-B to where the expected improvement is largest. Whole numbers are rounded at the end.
+    What is pending counts as observed at its expected value (the kriging believer).
+
+    Reference for the believer: Ginsbourger et al., "Kriging is well-suited to parallelize
+    optimization", 2010.
 
     Args:
         space: The search space.
@@ -57,13 +62,17 @@ def ascended(
     if not movable.any():
         return []
     entries = points[:, columns]
+    if best is None:
+        best = [model.train_targets.min() for model in models]
+    if pending is not None and len(pending):
+        models = [_believing(model, pending) for model in models]
 
     def loss(moved: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
         at = entries.clone()
         at[movable] = torch.from_numpy(moved)
         at.requires_grad_()
         X = torch.cat([points[:, : columns.start], at, points[:, columns.stop :]], dim=-1)
-        value = -differentiable_score(models, X, pending, best).sum()
+        value = -differentiable_score(models, X, best).sum()
         (gradient,) = torch.autograd.grad(value, at)
         return value.item(), gradient[movable].numpy()
 
@@ -80,6 +89,15 @@ def ascended(
         if values is not None:
             reached.append(replace(design, hyperparameters=values).described("gradient"))
     return reached
+
+
+def _believing(model: SurrogateModel, pending: Tensor) -> SurrogateModel:
+    """Return a copy of a model to which what is pending is what was expected of it."""
+    believer = copy.deepcopy(model)
+    expected, _ = model.moments(pending)
+    targets = torch.cat([model.train_targets, expected]).unsqueeze(-1)
+    believer.observe(torch.cat([model.train_inputs[0], pending]), targets)
+    return believer
 
 
 def _width(space: SearchSpace) -> int:

@@ -130,14 +130,10 @@ def _singular_allowed() -> Iterator[None]:
 def differentiable_score(
     models: Sequence[SurrogateModel],
     X: Tensor,
-    pending: Tensor | None = None,
-    best: Sequence[Tensor] | None = None,
+    best: Sequence[Tensor],
 ) -> Tensor:
     """Return the analytic `score` of a few points, with its gradient in them; `n` values."""
-    if best is None:
-        best = [model.train_targets.min() for model in models]
-    functions = [_analytic(model, low, pending) for model, low in zip(models, best, strict=True)]
-    return _mean(functions, X)
+    return _mean([_analytic(model, low) for model, low in zip(models, best, strict=True)], X)
 
 
 @torch.no_grad()

@@ -52,7 +52,8 @@ def test_the_gradient_is_that_of_the_score() -> None:
     space = HyperparameterSpace(ConfigurationSpace({"x": (0.0, 1.0), "y": (0.0, 1.0)}))
     surrogate, _ = fitted(space, 6)
     at = torch.tensor([[0.3, 0.6]], dtype=torch.float64, requires_grad=True)
-    value = differentiable_score(surrogate.models, at)
+    best = [model.train_targets.min() for model in surrogate.models]
+    value = differentiable_score(surrogate.models, at, best)
     torch.testing.assert_close(value.detach(), score(surrogate.models, at.detach()))
     (gradient,) = torch.autograd.grad(value.sum(), at)
     step = 1e-5
@@ -62,6 +63,21 @@ def test_the_gradient_is_that_of_the_score() -> None:
         moved[1, j] -= step
         up, down = score(surrogate.models, moved)
         torch.testing.assert_close(gradient[0, j], (up - down) / (2 * step), rtol=1e-3, atol=1e-4)
+
+
+def test_what_is_pending_is_kept_away_from() -> None:
+    space = HyperparameterSpace(ConfigurationSpace({"x": (0.0, 1.0)}))
+    designs = [space.from_configuration({"x": x}) for x in (0.0, 0.3, 0.7, 1.0)]
+    surrogate = GraphSurrogate(space).fit(designs, [1.0, 0.2, 0.0, 1.0])
+    pool = [space.from_configuration({"x": x / 20}) for x in range(21)]
+    found = []
+    for pending in (None, surrogate.rows([space.from_configuration({"x": 0.55})])):
+        plain = scores(surrogate, pool)
+        reached = ascended(space, pool, plain, surrogate.rows, surrogate.models, pending)
+        found.append(reached[0].hyperparameters["x"])
+    alone, away = found
+    assert alone != away
+    assert abs(float(away) - 0.55) > abs(float(alone) - 0.55)
 
 
 def test_without_numbers_there_is_nothing_to_climb() -> None:
