@@ -118,7 +118,9 @@ class Optimizer(ABC):
             if trial.design.fidelity and not trial.fidelity:
                 trial = replace(trial, fidelity=trial.design.fidelity)
             if self._key(trial) in self._told:
-                raise ValueError(f"{trial.design} was told before")
+                beside = trial.design.hyperparameters
+                chosen = f" with {dict(beside)}" if beside else ""
+                raise ValueError(f"{trial.design.architecture!r}{chosen} was told before")
             if trial.value is not None and not math.isfinite(trial.value):
                 error = f"the value {trial.value} is not finite"
                 trial = replace(trial, value=None, error=error)
