@@ -38,7 +38,7 @@ from graphbo.optimizers.auto import space_features, unusable
 from graphbo.optimizers.registry import file_name
 from graphbo.problems.base import Problem
 from graphbo.problems.registry import get_problem
-from graphbo.report.ranks import critical_difference
+from graphbo.report.ranks import critical_difference, mean_ranks
 from graphbo.report.spending import SHARES, spending_curves
 from graphbo.report.summary import difference, regret_curves
 from graphbo.storage import Ask, Storage
@@ -258,7 +258,7 @@ def condense(
     if missing:
         print(f"{condition.name}: no runs of {', '.join(missing)}", file=sys.stderr)
     runs = {name: [each[seed] for seed in seeds] for name, each in found.items()}
-    epochs = _epochs(condition, problem)
+    epochs, areas = _epochs(condition, problem), {}
     if epochs is None:
         assert condition.trials is not None
         curves = regret_curves(problem, runs, condition.trials)
@@ -266,6 +266,7 @@ def condense(
     else:
         grid, curves = spending_curves(problem, runs, epochs, "epochs")
         index = [round(share * len(grid)) - 1 for share in SHARES]
+        areas = {name: curve.mean(axis=1) for name, curve in curves.items()}
     return Measurement(
         name=condition.name,
         problem=problem.name,
@@ -275,6 +276,7 @@ def condense(
         points=condition.points,
         # What rounding leaves of a regret of nought would break ties.
         regrets={name: np.round(curve[:, index].T, 9) + 0.0 for name, curve in curves.items()},
+        areas=areas,
         seconds={
             name: sum(each.optimizer_seconds for each in results)
             / sum(len(each.trials) for each in results)
@@ -337,9 +339,11 @@ def summary(measurements: Sequence[Measurement], command: str) -> dict[str, Any]
                         "mean_rank": [each.mean_rank(name, i) for i in _points(each)],
                         "seconds_per_trial": each.seconds[name],
                     }
+                    | ({"mean_area": float(each.areas[name].mean())} if each.areas else {})
                     for name in each.regrets
                 },
                 "paired": _paired(each),
+                "area_rank": mean_ranks(each.areas) if each.areas else {},
                 "inapplicable": dict(each.inapplicable),
             }
             for each in measurements
@@ -352,10 +356,13 @@ def _paired(measurement: Measurement) -> dict[str, list[dict[str, float | None]]
     """Return how far the first optimiser's regret lies below each other one's, at each point."""
     first, *others = measurement.regrets
     values = {name: np.asarray(each, dtype=float) for name, each in measurement.regrets.items()}
-    return {
-        name: [difference(values[first][i] - values[name][i]) for i in _points(measurement)]
-        for name in others
+    rows = {
+        name: [values[first][i] - values[name][i] for i in _points(measurement)] for name in others
     }
+    if measurement.areas:
+        areas = measurement.areas
+        rows = {name: [*row, areas[first] - areas[name]] for name, row in rows.items()}
+    return {name: [difference(each) for each in row] for name, row in rows.items()}
 
 
 def _points(measurement: Measurement) -> range:
@@ -375,7 +382,9 @@ def _condition_table(entry: dict[str, Any]) -> str:
     unit = "full trainings, in epochs" if entry["fidelities"] else "trials"
     batch = f", {entry['workers']} at a time" if entry["workers"] > 1 else ""
     points = entry["points"]
-    head = [f"regret (mean rank) after {unit}", *(f"{point:g}" for point in points), "s per trial"]
+    area = ["area"] if entry["area_rank"] else []
+    head = [f"regret (mean rank) after {unit}", *(f"{point:g}" for point in points), *area]
+    head.append("s per trial")
     lines = [f"**`{entry['problem']}`{batch}**, {entry['seeds']} seeds", ""]
     rows = [head, ["---", *["---:"] * (len(head) - 1)]]
     for name, found in entry["optimizers"].items():
@@ -383,6 +392,8 @@ def _condition_table(entry: dict[str, Any]) -> str:
             f"{'-' if regret is None else format(regret, '.3g')} ({rank:.1f})"
             for regret, rank in zip(found["mean_regret"], found["mean_rank"], strict=True)
         ]
+        if entry["area_rank"]:
+            cells.append(f"{found['mean_area']:.3g} ({entry['area_rank'][name]:.1f})")
         rows.append([f"`{name}`", *cells, f"{found['seconds_per_trial']:.2g}"])
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     if entry["paired"]:
@@ -397,6 +408,7 @@ def _condition_table(entry: dict[str, Any]) -> str:
 def _paired_table(entry: dict[str, Any]) -> list[str]:
     first = next(iter(entry["optimizers"]))
     head = [f"regret of `{first}` minus that of", *(f"{point:g}" for point in entry["points"])]
+    head += ["area"] if entry["area_rank"] else []
     rows = [head, ["---", *["---:"] * (len(head) - 1)]]
     for name, differences in entry["paired"].items():
         cells = [

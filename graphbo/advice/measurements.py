@@ -35,6 +35,8 @@ class Measurement:
         workers: How many designs were evaluated at a time.
         points: The budgets at which regrets are given, ascending: trials, or full trainings.
         regrets: For each optimiser its regrets, ``points x seeds``; NaN where there is no result.
+        areas: For each optimiser the mean regret over all that it spent, up to the last point
+            (``seeds``), where the budget was one in epochs.
         seconds: For each optimiser what it took for a trial.
         inapplicable: For each optimiser that cannot be used on the problem, why not.
     """
@@ -46,6 +48,7 @@ class Measurement:
     workers: int
     points: tuple[float, ...]
     regrets: Mapping[str, Array]
+    areas: Mapping[str, Array] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     inapplicable: Mapping[str, str] = field(default_factory=dict)
 
@@ -157,6 +160,7 @@ def _measurement(entry: Mapping[str, Any]) -> Measurement:
         workers=entry["workers"],
         points=tuple(map(float, entry["points"])),
         regrets={name: np.array(each["regret"], dtype=np.float64) for name, each in found.items()},
+        areas={name: np.array(each["area"]) for name, each in found.items() if "area" in each},
         seconds={name: float(each["seconds_per_trial"]) for name, each in found.items()},
         inapplicable=entry["inapplicable"],
     )
@@ -190,6 +194,7 @@ def _condition_text(measurement: Measurement) -> str:
         + json.dumps(
             {
                 "seconds_per_trial": _number(measurement.seconds.get(name, 0.0)),
+                **_area(measurement, name),
                 "regret": [list(map(_number, row)) for row in table.tolist()],
             },
             separators=(",", ":"),
@@ -199,6 +204,11 @@ def _condition_text(measurement: Measurement) -> str:
     ]
     inside = ",\n".join([*lines, '  "optimizers": {\n' + ",\n".join(runs) + "\n  }"])
     return f"{{\n{inside}\n}}"
+
+
+def _area(measurement: Measurement, name: str) -> dict[str, list[float | int | None]]:
+    areas = measurement.areas.get(name)
+    return {} if areas is None else {"area": list(map(_number, areas.tolist()))}
 
 
 def _number(value: float) -> float | int | None:

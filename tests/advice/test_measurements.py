@@ -20,6 +20,7 @@ Measured = Callable[..., Measurement]
 def test_a_file_gives_back_what_was_written(measured: Measured, tmp_path: Path) -> None:
     first = replace(
         measured("one", ["abc", "cba"], points=(10, 37.5), workers=8, fidelities=True),
+        areas={name: np.array([0.5, 2.0 + i]) for i, name in enumerate("abc")},
         seconds={"a": 0.25, "b": 3.0, "c": 0.0},
         inapplicable={"d": "it needs chains"},
     )
@@ -28,9 +29,11 @@ def test_a_file_gives_back_what_was_written(measured: Measured, tmp_path: Path) 
     path.write_text(to_text([first, measured("two", "ab")], "command"))
     again = read_measurements(path)
     assert [each.name for each in again] == ["one", "two"]
-    assert replace(again[0], regrets={}) == replace(first, regrets={})
+    assert replace(again[0], regrets={}, areas={}) == replace(first, regrets={}, areas={})
+    assert again[1].areas == {}
     for name, regrets in first.regrets.items():
         np.testing.assert_array_equal(again[0].regrets[name], regrets)
+        np.testing.assert_array_equal(again[0].areas[name], first.areas[name])
 
 
 def test_five_digits_are_kept(measured: Measured, tmp_path: Path) -> None:

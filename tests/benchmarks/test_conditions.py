@@ -71,9 +71,13 @@ def test_comparisons_are_condensed_and_stored(
         expected = list(spending["optimizers"][name]["mean_regret"].values())
         found = [epochs.mean_regret(name, point) for point in range(4)]
         assert found == pytest.approx(expected, rel=1e-4)
+        area = spending["optimizers"][name]["area"]
+        assert epochs.areas[name].mean() == pytest.approx(area, rel=1e-4)
+    assert not trials.areas
     shown = capsys.readouterr().out
     assert "**`digits-table`**, 2 seeds" in shown
     assert "`q-learning` does not apply" in shown
+    assert "| area | s per trial |" in shown
     assert "cannot be advised on" in shown
     assert module.table(json.loads(output.read_text())) in shown
     # Without its runs a condition stays as it is; one that has left the list goes.
