@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,11 +13,39 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from graphbo.acquisition.expected_improvement import differentiable_score
+from graphbo.acquisition.pool import Scorer
 from graphbo.spaces.base import INACTIVE, Design, SearchSpace
+from graphbo.spaces.joint import JointSpace
 from graphbo.surrogates.model import SurrogateModel
 
 _STARTS = 5
 _STEPS = 40
+
+
+def with_ascents(
+    space: SearchSpace,
+    pool: Sequence[Design],
+    exclude: Collection[Design],
+    scorer: Scorer,
+    rows: Callable[[Sequence[Design]], Tensor],
+    models: Sequence[SurrogateModel],
+    pending: Tensor | None = None,
+    best: Sequence[Tensor] | None = None,
+) -> list[Design]:
+    """Return a pool with what gradient steps reach from its best designs; see `ascended`.
+
+    Args:
+        space: The search space.
+        pool: The designs.
+        exclude: What must not join them.
+        scorer: The acquisition function.
+        rows: See `ascended`, as for the others.
+        models: Models of targets to be minimised.
+        pending: Points being evaluated.
+        best: What an improvement improves on.
+    """
+    reached = ascended(space, pool, scorer(pool), rows, models, pending, best)
+    return list(dict.fromkeys([*pool, *(design for design in reached if design not in exclude)]))
 
 
 def ascended(
@@ -51,12 +79,12 @@ def ascended(
     Returns:
         Designs, none if there are no numbers to move.
     """
-    beside = space.hyperparameters
-    if beside is None or not pool:
+    if not isinstance(space, JointSpace) or not pool:
         return []
+    beside = space.hyperparameters
     starts = [pool[int(i)] for i in np.argsort(-scores, kind="stable")[:_STARTS]]
     points = rows(starts)
-    columns = slice(_width(space), _width(space) + len(beside.columns))
+    columns = slice(space.width, space.width + len(beside.columns))
     numbers = torch.tensor([not column.choices for column in beside.columns])
     movable = numbers & (points[:, columns] != INACTIVE)
     if not movable.any():
@@ -98,8 +126,3 @@ def _believing(model: SurrogateModel, pending: Tensor) -> SurrogateModel:
     targets = torch.cat([model.train_targets, expected]).unsqueeze(-1)
     believer.observe(torch.cat([model.train_inputs[0], pending]), targets)
     return believer
-
-
-def _width(space: SearchSpace) -> int:
-    """Return how many entries the architecture has in a row."""
-    return len(space.design_of(space.sample(np.random.default_rng(0)).architecture).row)

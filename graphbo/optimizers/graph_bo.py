@@ -199,18 +199,18 @@ class GraphBO(PoolSearch):
         pool = super()._pool(exclude, chosen, rng)
         if self.space.hyperparameters is None:
             return pool
-        from graphbo.acquisition.ascent import ascended
+        from graphbo.acquisition.ascent import with_ascents
 
         waiting = [*self.pending, *chosen]
-        reached = ascended(
+        return with_ascents(
             self.space,
             pool,
-            self._score(pool, waiting, rng),
+            exclude,
+            lambda part: self._score(part, waiting, rng),
             self.surrogate.rows,
             self.surrogate.models,
             self.surrogate.rows(waiting) if waiting else None,
         )
-        return list(dict.fromkeys([*pool, *(each for each in reached if each not in exclude)]))
 
     def _prepare(self, rng: np.random.Generator) -> None:
         completed = self.completed

@@ -141,18 +141,18 @@ class GraphMF(Racing):
         pool = [*(d for d in waiting if d not in closed), *pool]
         if self.space.hyperparameters is None:
             return pool
-        from graphbo.acquisition.ascent import ascended
+        from graphbo.acquisition.ascent import with_ascents
 
-        reached = ascended(
+        return with_ascents(
             self.space,
             pool,
-            self._score(pool, self.pending),
+            closed | self._seen,
+            lambda part: self._score(part, self.pending),
             lambda designs: self.surrogate.rows(designs, len(self.rungs) - 1),
             self.surrogate.models,
             self._rows_of(self.pending),
             self._incumbents(),
         )
-        return list(dict.fromkeys([*pool, *(d for d in reached if d not in closed | self._seen)]))
 
     def _at(self, trial: Trial) -> int | None:
         """Return the rung of a trial, None if it was told one at another number of epochs."""

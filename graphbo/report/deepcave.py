@@ -105,16 +105,10 @@ class _Hyperparameters:
             return [empty | {"name": _MEMBER, "type": "integer", "ordered": False} | bounds]
         rows = []
         for decision in self.decisions:
-            items = [_text(choice) for choice in decision.choices]
-            if decision.conditions:
-                items.insert(0, _INACTIVE)
-            row = empty | {
-                "name": _column(decision.name),
-                "type": "categorical",
-                "default": items[0],
-                "ordered": decision.ordered and not decision.conditions,
-            }
-            rows.append(row | {f"item_{i}": item for i, item in enumerate(items)})
+            conditional = bool(decision.conditions)
+            rows.append(
+                empty | _choices(decision.name, decision.choices, decision.ordered, conditional)
+            )
         if (beside := self._space.hyperparameters) is not None:
             hyperparameters = beside.configuration_space.values()
             rows += [empty | _hyperparameter(each, beside) for each in hyperparameters]
@@ -135,17 +129,19 @@ class _Hyperparameters:
             return {}
         found = {}
         for name, each in beside.configuration_space.items():
-            numeric = isinstance(each, NumericalHyperparameter)
-            value = design.hyperparameters.get(name, each.default_value if numeric else _INACTIVE)
-            found[_column(name)] = _number(value) if numeric else _choice(value)
+            value = design.hyperparameters.get(name)
+            if isinstance(each, NumericalHyperparameter):
+                found[_column(name)] = _number(each.default_value if value is None else value)
+            else:
+                found[_column(name)] = _INACTIVE if value is None else _text(str(value))
         return found
 
 
 def _hyperparameter(each: Hyperparameter[Any, Any], beside: Hyperparameters) -> dict[str, Any]:
     """Return the row of a hyperparameter; numbers have their default where they are inactive."""
-    name = {"name": _column(each.name)}
     if isinstance(each, NumericalHyperparameter):
-        return name | {
+        return {
+            "name": _column(each.name),
             "type": "integer" if isinstance(each, IntegerHyperparameter) else "float",
             "log": bool(getattr(each, "log", False)),
             "lower": _number(each.lower),
@@ -154,17 +150,23 @@ def _hyperparameter(each: Hyperparameter[Any, Any], beside: Hyperparameters) -> 
             "distribution": "uniform",
             "ordered": False,
         }
-    items = [_choice(value) for value in beside.choices(each.name)]
+    choices = [str(value) for value in beside.choices(each.name)]
     conditional = bool(beside.configuration_space.parent_conditions_of[each.name])
+    return _choices(each.name, choices, isinstance(each, OrdinalHyperparameter), conditional)
+
+
+def _choices(name: str, choices: Sequence[str], ordered: bool, conditional: bool) -> dict[str, Any]:
+    """Return the row of what takes one of some choices, or none if it is conditional."""
+    items = [_text(choice) for choice in choices]
     if conditional:
         items.insert(0, _INACTIVE)
-    ordered = isinstance(each, OrdinalHyperparameter) and not conditional
-    row = name | {"type": "categorical", "default": items[0], "ordered": ordered}
-    return row | {f"item_{i}": item for i, item in enumerate(items)}
-
-
-def _choice(value: object) -> str:
-    return value if value == _INACTIVE else _text(str(value))  # type: ignore[return-value]
+    return {
+        "name": _column(name),
+        "type": "categorical",
+        "default": items[0],
+        "ordered": ordered and not conditional,
+        **{f"item_{i}": item for i, item in enumerate(items)},
+    }
 
 
 def _number(value: Any) -> Any:

@@ -50,7 +50,7 @@ def distribution(hyperparameter: Hyperparameter[Any, Any]) -> BaseDistribution |
     if isinstance(hyperparameter, Constant):
         return None
     if isinstance(hyperparameter, CategoricalHyperparameter):
-        return CategoricalDistribution([_plain(choice) for choice in hyperparameter.choices])
+        return CategoricalDistribution([plain(choice) for choice in hyperparameter.choices])
     if isinstance(hyperparameter, OrdinalHyperparameter):
         return IntDistribution(0, len(hyperparameter.sequence) - 1)
     if isinstance(hyperparameter, IntegerHyperparameter):
@@ -112,7 +112,7 @@ def parameters(
         if isinstance(hyperparameter, OrdinalHyperparameter):
             found[prefix + name] = list(hyperparameter.sequence).index(value)
         elif not isinstance(hyperparameter, Constant):
-            found[prefix + name] = _plain(value)
+            found[prefix + name] = plain(value)
     return found
 
 
@@ -140,6 +140,6 @@ def is_met(condition: Condition | Conjunction, values: Mapping[str, Any]) -> boo
     return condition.parent.name in values and condition.satisfied_by_value(dict(values))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a NumPy scalar, which Optuna does not take, as a value of Python."""
     return value.item() if hasattr(value, "item") else value

@@ -20,7 +20,7 @@ from ConfigSpace.hyperparameters import (
 
 from graphbo.errors import InputError
 from graphbo.spaces.base import INACTIVE, Column, HyperparameterValue
-from graphbo.spaces.define_by_run import is_met
+from graphbo.spaces.define_by_run import is_forbidden, is_met, plain
 
 Values = Mapping[str, HyperparameterValue]
 Vector = tuple[float, ...]
@@ -89,7 +89,7 @@ class Hyperparameters:
             if self._is_active(name, values):
                 entry = entries.get(name, INACTIVE)
                 values[name] = default if entry == INACTIVE else self._scales[name].value(entry)
-        return None if self._is_forbidden(values) else values
+        return None if is_forbidden(self.configuration_space, values) else values
 
     def read(self, given: Mapping[str, object]) -> Values:
         """Return given values as they should be.
@@ -110,7 +110,7 @@ class Hyperparameters:
         if unknown:
             raise InputError(f"{unknown[0]!r} is no hyperparameter that is active here")
         values = {name: _plain(value) for name, value in values.items()}
-        if self._is_forbidden(values):
+        if is_forbidden(self.configuration_space, values):
             raise InputError(f"the configuration space forbids {values}")
         return values
 
@@ -121,8 +121,9 @@ class Hyperparameters:
         scale = self._scales[name]
         return scale.choices if isinstance(scale, _Choices) else ()
 
+    @cached_property
     def default(self) -> Values:
-        """Return the default values."""
+        """The default values."""
         return self.read(dict(self.configuration_space.get_default_configuration()))
 
     # Moves ----------------------------------------------------------------------------------
@@ -193,7 +194,7 @@ class Hyperparameters:
 
     def _moved(self, column: Column, entry: float, rng: np.random.Generator) -> float:
         if column.choices:
-            others = [each for each in _near(column, entry) if 0 <= each < column.choices]
+            others = _near(column, entry)
             return others[int(rng.integers(len(others)))] if others else entry
         wide = math.exp(rng.uniform(math.log(_NARROWEST), math.log(_WIDEST)))
         moved = abs(entry + wide * rng.standard_normal()) % 2
@@ -213,10 +214,6 @@ class Hyperparameters:
     @cached_property
     def _defaults(self) -> dict[str, HyperparameterValue]:
         return {name: _plain(each.default_value) for name, each in self.configuration_space.items()}
-
-    def _is_forbidden(self, values: Values) -> bool:
-        clauses = self.configuration_space.forbidden_clauses
-        return any(clause.is_forbidden_value(dict(values)) for clause in clauses)
 
     def _is_active(self, name: str, values: Mapping[str, Any]) -> bool:
         conditions = self._conditions[name]
@@ -300,8 +297,8 @@ def _near(column: Column, entry: float) -> list[float]:
 
 def _plain(value: Any) -> HyperparameterValue:
     """Return a value as a configuration has it: of Python, and a float to 13 decimals."""
-    plain: HyperparameterValue = value.item() if hasattr(value, "item") else value
-    return _rounded(plain) if isinstance(plain, float) else plain
+    found: HyperparameterValue = plain(value)
+    return _rounded(found) if isinstance(found, float) else found
 
 
 def _rounded(value: float) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from graphbo.architecture import INPUT, OUTPUT, Architecture
 from graphbo.errors import InputError
 from graphbo.spaces.base import Design, HyperparameterValue, Row, SearchSpace
+from graphbo.spaces.pool import operations_of
 
 if TYPE_CHECKING:
     from ConfigSpace import Configuration, ConfigurationSpace
@@ -31,11 +32,7 @@ class FixedSpace(SearchSpace):
         self.architecture = (empty if architecture is None else architecture).pruned()
         self.name = name
         self.decisions = ()
-        labels = {
-            *self.architecture.nodes,
-            *(label for _, _, label in self.architecture.edges),
-        }
-        self.operations = tuple(sorted(labels - {INPUT, OUTPUT, ""}))
+        self.operations = tuple(sorted(operations_of(self.architecture)))
 
     def decode(self, row: Row) -> Architecture:
         """Return the architecture of the empty row."""
@@ -97,6 +94,12 @@ class JointSpace(SearchSpace):
         names = list(self.hyperparameters.configuration_space)
         return f"JointSpace({self.architectures!r}, {names}, name={self.name!r})"
 
+    @property
+    def width(self) -> int:
+        """The number of entries of a row, behind which those of the hyperparameters stand."""
+        # A pool has no decisions, and rows of one index.
+        return 0 if self.kind == "hyperparameters" else max(len(self.decisions), 1)
+
     def decode(self, row: Row) -> Architecture:
         """Return the architecture that a row encodes."""
         return self.architectures.decode(row)
@@ -107,12 +110,12 @@ class JointSpace(SearchSpace):
 
     def design(self, row: Sequence[int], origin: str = "") -> Design:
         """Return the design that a row encodes, with the default hyperparameters."""
-        return _joined(self.architectures.design(row), self.hyperparameters.default(), origin)
+        return _joined(self.architectures.design(row), self.hyperparameters.default, origin)
 
     def design_of(self, architecture: Architecture, origin: str = "") -> Design:
         """Return the design of an architecture, with the default hyperparameters."""
         design = self.architectures.design_of(architecture)
-        return _joined(design, self.hyperparameters.default(), origin)
+        return _joined(design, self.hyperparameters.default, origin)
 
     # Moves ----------------------------------------------------------------------------------
 
@@ -142,9 +145,7 @@ class JointSpace(SearchSpace):
             rng: The source of randomness.
             exclude: Designs to avoid; after 100 steps in vain one of them is returned.
         """
-        fixed = isinstance(self.architectures, FixedSpace)
-        decisions = 0 if fixed else max(len(self.decisions), 1)
-        share = decisions / (decisions + len(design.hyperparameters))
+        share = self.width / (self.width + len(design.hyperparameters))
         child = design
         for _ in range(100):
             if rng.random() < share:

@@ -55,7 +55,7 @@ class PoolSpace(SearchSpace):
             raise InputError(f"the pool {name} has no architectures")
         self.decisions = ()
         self.chain = parent is not None and parent.chain
-        self.operations = tuple(sorted(set().union(*map(_operations, self.architectures))))
+        self.operations = tuple(sorted(set().union(*map(operations_of, self.architectures))))
 
     def __repr__(self) -> str:
         return f"PoolSpace({len(self.architectures)} architectures, name={self.name!r})"
@@ -178,6 +178,7 @@ class PoolSpace(SearchSpace):
         )
 
 
-def _operations(architecture: Architecture) -> set[str]:
+def operations_of(architecture: Architecture) -> set[str]:
+    """Return the labels of an architecture's layers."""
     labels = {*architecture.nodes, *(label for _, _, label in architecture.edges)}
     return labels - {INPUT, OUTPUT, ""}

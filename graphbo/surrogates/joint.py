@@ -15,7 +15,7 @@ from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.kernels import MaternEmbeddingKernel
 from graphbo.spaces.base import INACTIVE, Column, SearchSpace
-from graphbo.spaces.joint import FixedSpace, JointSpace
+from graphbo.spaces.joint import JointSpace
 from graphbo.surrogates.defaults import KernelFactory
 from graphbo.surrogates.model import ModelFactory
 
@@ -93,10 +93,9 @@ def with_hyperparameters(space: SearchSpace, factories: Sequence[_Factory]) -> l
             "give the surrogate kernels instead of models"
         )
     columns = space.hyperparameters.columns
-    if isinstance(space.architectures, FixedSpace):
+    if not space.width:
         return [_Joined(None, 0, columns)]  # type: ignore[list-item]
-    width = max(len(space.decisions), 1)
-    return [_Joined(factory, width, columns) for factory in factories]  # type: ignore
+    return [_Joined(factory, space.width, columns) for factory in factories]  # type: ignore
 
 
 class _Joined:

@@ -22,7 +22,7 @@ from graphbo.surrogates.joint import with_hyperparameters
 from graphbo.surrogates.model import ModelFactory, SurrogateModel
 from graphbo.surrogates.prior import RowPredictor
 from graphbo.surrogates.selection import fitted
-from graphbo.surrogates.transforms import LogScores, NormalScores, Values
+from graphbo.surrogates.transforms import LogScores, NormalScores, Scores, Values
 
 _MOST_FITTED = 300
 _TYPICAL = 100
@@ -55,7 +55,7 @@ class GraphSurrogate:
     """
 
     models: list[SurrogateModel]
-    transform: NormalScores | LogScores
+    transform: Scores
 
     def __init__(
         self,

@@ -12,7 +12,33 @@ from scipy.stats import rankdata
 Values = npt.NDArray[np.float64]
 
 
-class NormalScores:
+class Scores:
+    """What a surrogate is fitted to in place of the values; the lowest value has the lowest score.
+
+    Args:
+        values: The ``n`` observed values; at least one.
+
+    Raises:
+        ValueError: If there is no value, or one is not finite.
+
+    Attributes:
+        scores: The score of each value (``n``).
+    """
+
+    scores: Values
+
+    def __init__(self, values: Sequence[float] | Values) -> None:
+        self.values = np.asarray(values, dtype=np.float64)
+        if self.values.size == 0 or not np.isfinite(self.values).all():
+            raise ValueError("targets must be finite numbers, and at least one")
+
+    def inverse(self, scores: Values) -> Values:
+        """Return the values at given scores, linear between the observed ones."""
+        order = np.argsort(self.values, kind="stable")
+        return np.interp(scores, self.scores[order], self.values[order])
+
+
+class NormalScores(Scores):
     """Replaces values by the normal quantiles of their ranks.
 
     Errors of architectures have a long tail: a few broken ones at chance level stretch the scale
@@ -33,18 +59,11 @@ class NormalScores:
     """
 
     def __init__(self, values: Sequence[float] | Values) -> None:
-        self.values = np.asarray(values, dtype=np.float64)
-        if self.values.size == 0 or not np.isfinite(self.values).all():
-            raise ValueError("targets must be finite numbers, and at least one")
+        super().__init__(values)
         self.scores: Values = ndtri((rankdata(self.values) - 0.5) / len(self.values))
 
-    def inverse(self, scores: Values) -> Values:
-        """Return the values at given scores, linear between the observed ones."""
-        order = np.argsort(self.values, kind="stable")
-        return np.interp(scores, self.scores[order], self.values[order])
 
-
-class LogScores:
+class LogScores(Scores):
     """Standardised logarithms of how far values lie above the lowest.
 
     On a smooth function of numbers a search gathers observations around an optimum, and ranks would
@@ -63,15 +82,8 @@ class LogScores:
     """
 
     def __init__(self, values: Sequence[float] | Values) -> None:
-        self.values = np.asarray(values, dtype=np.float64)
-        if self.values.size == 0 or not np.isfinite(self.values).all():
-            raise ValueError("targets must be finite numbers, and at least one")
+        super().__init__(values)
         above = self.values - self.values.min()
         typical = np.median(above) or above.mean() or 1.0
         logs = np.log1p(above / typical)
         self.scores: Values = (logs - logs.mean()) / (logs.std() or 1.0)
-
-    def inverse(self, scores: Values) -> Values:
-        """Return the values at given scores, linear between the observed ones."""
-        order = np.argsort(self.values, kind="stable")
-        return np.interp(scores, self.scores[order], self.values[order])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from ConfigSpace import ConfigurationSpace
 
-from graphbo.acquisition.ascent import ascended
+from graphbo.acquisition.ascent import ascended, with_ascents
 from graphbo.acquisition.expected_improvement import differentiable_score, score
 from graphbo.spaces import CellSpace, Design, HyperparameterSpace, JointSpace
 from graphbo.surrogates import GraphSurrogate
@@ -88,3 +90,20 @@ def test_without_numbers_there_is_nothing_to_climb() -> None:
     found = ascended(space, designs, np.zeros(8), surrogate.rows, surrogate.models)
     assert found == []
     assert ascended(CELLS, list(CELLS.enumerate()), np.zeros(9), surrogate.rows, []) == []
+
+
+def test_a_pool_is_joined_by_what_is_reached_but_for_what_is_excluded() -> None:
+    space = JointSpace(CELLS, example_hyperparameters())
+    surrogate, _ = fitted(space)
+    rng = np.random.default_rng(1)
+    pool = [space.sample(rng) for _ in range(20)]
+
+    def scorer(designs: Sequence[Design]) -> np.ndarray:
+        return scores(surrogate, list(designs))
+
+    reached = ascended(space, pool, scorer(pool), surrogate.rows, surrogate.models)
+    both = with_ascents(space, pool, (), scorer, surrogate.rows, surrogate.models)
+    assert both == [*pool, *reached]
+    first, *others = reached
+    left = with_ascents(space, pool, {first}, scorer, surrogate.rows, surrogate.models)
+    assert left == [*pool, *others]
