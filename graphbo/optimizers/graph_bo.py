@@ -173,6 +173,7 @@ class GraphBO(PoolSearch):
         self.acquisition = acquisition
         self.surrogate: GraphSurrogate = GraphSurrogate(space, kernels, prior)
         self._fitted_on = 0
+        self._alone: tuple[Sequence[Design], torch.Tensor] | None = None
         if self.surrogate.has_prior:
             self.fewest = 1
 
@@ -213,6 +214,7 @@ class GraphBO(PoolSearch):
         )
 
     def _prepare(self, rng: np.random.Generator) -> None:
+        self._alone = None
         completed = self.completed
         designs = [trial.design for trial in completed]
         values = [trial.value for trial in completed if trial.value is not None]
@@ -230,8 +232,14 @@ class GraphBO(PoolSearch):
 
         waiting: torch.Tensor | None = self.surrogate.rows(pending) if pending else None
         rows = self.surrogate.rows(pool)
+        bounds = None
+        if waiting is not None and self.acquisition == "logei":
+            # The same pool is scored for each design of a batch.
+            if self._alone is None or self._alone[0] is not pool:
+                self._alone = pool, score(self.surrogate.models, rows)
+            bounds = self._alone[1]
         values: npt.NDArray[np.float64] = score(
-            self.surrogate.models, rows, self.acquisition, waiting
+            self.surrogate.models, rows, self.acquisition, waiting, bounds=bounds
         ).numpy()
         return values
 

@@ -120,6 +120,27 @@ def test_a_pending_point_adds_nothing_to_itself(models: list[GraphGP]) -> None:
     assert (with_it <= alone + 0.05).all()
 
 
+def test_beside_pending_points_the_best_of_a_large_pool_are_scored_and_the_rest_is_bounded(
+    models: list[GraphGP], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone, pending = score(models, ROWS), ROWS[alone_best(models)]
+    monkeypatch.setattr("graphbo.acquisition.expected_improvement._BLOCK", len(ROWS))
+    whole = score(models, ROWS, "logei", pending)
+    monkeypatch.setattr("graphbo.acquisition.expected_improvement._BLOCK", 100)
+    quick = score(models, ROWS, "logei", pending)
+    best = whole.topk(64).indices
+    torch.testing.assert_close(quick[best], whole[best])
+    torch.testing.assert_close(quick.topk(64).values, whole.topk(64).values)
+    bounded = quick == alone
+    assert 0 < bounded.sum() < len(ROWS) - 64
+    assert quick[bounded].max() < quick.topk(64).values.min()
+    torch.testing.assert_close(quick, score(models, ROWS, "logei", pending, bounds=alone))
+
+
+def alone_best(models: list[GraphGP]) -> Tensor:
+    return score(models, ROWS).topk(3).indices
+
+
 def test_no_pending_points_are_like_none(models: list[GraphGP]) -> None:
     torch.testing.assert_close(score(models, ROWS, "logei", ROWS[:0]), score(models, ROWS))
 
