@@ -16,7 +16,7 @@ from graphbo.errors import InputError
 from graphbo.spaces.base import Design
 from graphbo.trial import Evaluation, Trial
 
-FORMAT = 1
+FORMAT = 2
 _APPLICATION = 0x67726162  # "grab": marks a SQLite file as a study of graphbo
 _MEMORY = "memory of the optimiser"
 _NAMED = "optimiser as it was named"
@@ -27,8 +27,9 @@ _SCHEMA = (
     "CREATE TABLE trials (number INTEGER PRIMARY KEY, ask INTEGER NOT NULL REFERENCES asks(number),"
     " design TEXT NOT NULL, architecture TEXT NOT NULL, origin TEXT NOT NULL,"
     " fidelity TEXT NOT NULL, seed INTEGER NOT NULL, started REAL, event INTEGER UNIQUE,"
-    " finished REAL, value REAL, error TEXT, evaluation TEXT)",
+    " finished REAL, value REAL, error TEXT, evaluation TEXT, attempts INTEGER)",
 )
+_NO_ATTEMPTS = 1  # the last format without that column
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,14 @@ class Storage:
             if self.path is not None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(
-                self.path or ":memory:", isolation_level=None, timeout=30
+                self.path or ":memory:",
+                isolation_level=None,
+                timeout=30,
+                check_same_thread=False,  # another thread may collect a study as garbage
             )
             weakref.finalize(self, self._database.close)
             self._database.execute("PRAGMA synchronous = FULL")
-            self._check_format()
+            self._version = self._check_format()
 
     def close(self) -> None:
         """Close the file."""
@@ -141,12 +145,22 @@ class Storage:
         with self._readable():
             return int(self._database.execute(query).fetchone()[0])
 
+    def next_event(self) -> int:
+        """Return a number that comes after those of all events of the log; there may be gaps."""
+        query = (
+            "SELECT 1 + max(coalesce((SELECT max(event) FROM asks), -1),"
+            " coalesce((SELECT max(event) FROM trials), -1))"
+        )
+        with self._readable():
+            return int(self._database.execute(query).fetchone()[0])
+
     def add_ask(
         self,
         number: int,
         trials: Sequence[Trial],
         seconds: float,
         memory: Mapping[str, Any] | None = None,
+        event: int | None = None,
     ) -> None:
         """Store an ask, and what it proposed as running trials.
 
@@ -155,15 +169,18 @@ class Storage:
             trials: One for each proposed design.
             seconds: What the optimiser took.
             memory: What it would have to train again, as JSON values.
+            event: Its place in the log; by default the last.
+
+        Raises:
+            InputError: If the file cannot be written, such as when the disk is full.
         """
+        event = self.next_event() if event is None else event
         with self._transaction():
             if memory:
                 self._database.execute(
                     "INSERT OR REPLACE INTO meta VALUES (?, ?)", (_MEMORY, json.dumps(memory))
                 )
-            self._database.execute(
-                "INSERT INTO asks VALUES (?, ?, ?)", (number, self.length, seconds)
-            )
+            self._database.execute("INSERT INTO asks VALUES (?, ?, ?)", (number, event, seconds))
             self._database.executemany(
                 "INSERT INTO trials (number, ask, design, architecture, origin, fidelity, seed,"
                 " started) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -182,20 +199,30 @@ class Storage:
                 ],
             )
 
-    def finish(self, trial: Trial) -> None:
-        """Store the result of a running trial."""
+    def finish(self, trial: Trial, event: int | None = None) -> None:
+        """Store the result of a running trial.
+
+        Args:
+            trial: The trial.
+            event: Its place in the log; by default the last.
+
+        Raises:
+            InputError: If the file cannot be written, such as when the disk is full.
+        """
         evaluation = trial.evaluation
+        event = self.next_event() if event is None else event
         with self._transaction():
             self._database.execute(
                 "UPDATE trials SET event = ?, started = ?, finished = ?, value = ?, error = ?,"
-                " evaluation = ? WHERE number = ?",
+                " evaluation = ?, attempts = ? WHERE number = ?",
                 (
-                    self.length,
+                    event,
                     trial.started,
                     trial.finished,
                     trial.value,
                     trial.error,
                     None if evaluation is None else evaluation_to_text(evaluation),
+                    trial.attempts,
                     trial.number,
                 ),
             )
@@ -208,9 +235,10 @@ class Storage:
         """
         with self._readable():
             asks = self._database.execute("SELECT number, event, seconds FROM asks").fetchall()
+            attempts = "attempts" if self._version > _NO_ATTEMPTS else "1"
             rows = self._database.execute(
                 "SELECT number, ask, design, architecture, origin, fidelity, seed, started, event,"
-                " finished, value, error, evaluation FROM trials ORDER BY number"
+                f" finished, value, error, evaluation, {attempts} FROM trials ORDER BY number"
             ).fetchall()
             proposed: dict[int, list[Trial]] = {number: [] for number, _, _ in asks}
             events: dict[int, Ask | Trial] = {}
@@ -221,7 +249,7 @@ class Storage:
                     events[row[8]] = finished
             for number, event, seconds in asks:
                 events[event] = Ask(tuple(proposed[number]), seconds)
-            return [events[event] for event in range(len(events))]
+            return [events[event] for event in sorted(events)]
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -237,6 +265,7 @@ class Storage:
         except ImportError:
             fcntl = None  # type: ignore[assignment]
         if fcntl is None or self.path is None:
+            self._upgrade()
             yield
             return
         # flock does not meet SQLite's own (POSIX) locks, so that others can read meanwhile.
@@ -247,6 +276,7 @@ class Storage:
                 raise InputError(
                     f"{self.path} is in use by another running search; wait for it or stop it"
                 ) from error
+            self._upgrade()
             yield
 
     # Inside ---------------------------------------------------------------------------------
@@ -258,14 +288,26 @@ class Storage:
             self._database.executemany("INSERT INTO meta VALUES (?, ?)", identity.items())
             self._database.execute(f"PRAGMA application_id = {_APPLICATION}")
             self._database.execute(f"PRAGMA user_version = {FORMAT}")
+        self._version = FORMAT
 
-    def _check_format(self) -> None:
+    def _upgrade(self) -> None:
+        """Give an older file the columns that this version writes."""
+        if self._version == FORMAT:
+            return
+        with self._transaction():
+            self._database.execute("ALTER TABLE trials ADD COLUMN attempts INTEGER")
+            self._database.execute("UPDATE trials SET attempts = 1 WHERE event NOTNULL")
+            self._database.execute(f"PRAGMA user_version = {FORMAT}")
+        self._version = FORMAT
+
+    def _check_format(self) -> int:
+        """Return the format of the file."""
         self._database.execute("PRAGMA schema_version")  # fails if this is not a SQLite file
         application = self._database.execute("PRAGMA application_id").fetchone()[0]
         version = self._database.execute("PRAGMA user_version").fetchone()[0]
         empty = not self._database.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
         if empty and not application:
-            return
+            return FORMAT
         if application != _APPLICATION:
             raise InputError(f"{self.path} is a SQLite file, but not a study of graphbo")
         if version > FORMAT:
@@ -276,16 +318,23 @@ class Storage:
         problem = self._database.execute("PRAGMA quick_check(1)").fetchone()[0]
         if problem != "ok":
             raise sqlite3.DatabaseError(problem)
+        return int(version)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
         try:
+            self._database.execute("BEGIN IMMEDIATE")
             yield
-        except BaseException:
-            self._database.execute("ROLLBACK")
+            self._database.execute("COMMIT")
+        except BaseException as error:
+            if self._database.in_transaction:  # SQLite has ended it itself on some errors
+                self._database.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError):
+                raise InputError(
+                    f"the study file {self.path} cannot be written ({error}); what it holds is "
+                    "safe, and the search goes on from there once it can"
+                ) from error
             raise
-        self._database.execute("COMMIT")
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
@@ -305,7 +354,7 @@ class Storage:
 def _trials_from_row(row: Sequence[Any]) -> tuple[Trial, Trial | None]:
     """Return the trial as it was proposed, and as it finished if it has."""
     number, ask, design, architecture, origin, fidelity, seed, started = row[:8]
-    event, finished, value, error, evaluation = row[8:]
+    event, finished, value, error, evaluation, attempts = row[8:]
     proposal = Trial(
         _design_from_text(design, Architecture.from_string(architecture), origin),
         number=number,
@@ -327,6 +376,7 @@ def _trials_from_row(row: Sequence[Any]) -> tuple[Trial, Trial | None]:
         seed=seed,
         started=started,
         finished=finished,
+        attempts=int(attempts),
     )
 
 

@@ -64,7 +64,8 @@ class Trial:
         fidelity: The fidelity of the evaluation.
         seed: The seed of the evaluation.
         started: When it was submitted, in seconds since the epoch.
-        finished: When its result was stored, in seconds since the epoch.
+        finished: When its result came, in seconds since the epoch; never before it started.
+        attempts: How often it was started until then, more than once if its worker died.
     """
 
     design: Design
@@ -77,6 +78,7 @@ class Trial:
     seed: int = 0
     started: float | None = None
     finished: float | None = None
+    attempts: int = 1
 
     @property
     def epochs(self) -> float:

@@ -174,7 +174,6 @@ def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
         "UPDATE trials SET architecture = 'nonsense'",
         "UPDATE trials SET design = '['",
         "UPDATE trials SET ask = 5",
-        "UPDATE asks SET event = 7",
     ],
 )
 def test_damaged_entries_are_refused(damage: str, tmp_path: Path) -> None:
