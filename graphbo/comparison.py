@@ -308,7 +308,5 @@ def _run(optimizer: str, seed: int, path: Path, budget: Budget, batch: int) -> N
         study.run(budget.trials, budget.seconds, budget.epochs, callback)
     except _StoppedError:
         return
-    except MissingExtraError as error:  # which does not travel between processes
-        raise InputError(str(error)) from error
     finally:
         study.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from typing import Any
 
 
 class InputError(ValueError):
@@ -17,6 +18,10 @@ class MissingExtraError(ImportError):
         super().__init__(
             f"{package} is not installed; it comes with the extra: pip install 'graphbo[{extra}]'"
         )
+        self._arguments = package, extra
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._arguments, self.__dict__  # to travel between processes
 
 
 def nearest_names(name: str, known: Sequence[str], otherwise: str) -> str:

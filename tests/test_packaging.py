@@ -88,7 +88,8 @@ LAYERS: dict[str, set[str]] = {
         "graphbo.training",
     },
     "graphbo.storage": _POINTS,
-    "graphbo.study": {*_LOOP, "graphbo.budget", "graphbo.storage"},
+    "graphbo.executors": {"graphbo.evaluators", "graphbo.trial"},
+    "graphbo.study": {*_LOOP, "graphbo.budget", "graphbo.executors", "graphbo.storage"},
     "graphbo.report": {*_LOOP, *_MODELS, "graphbo.budget", "graphbo.study"},
     "graphbo.functional": {
         *_LOOP,

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from graphbo.errors import InputError
 from graphbo.trial import Evaluation, Fidelity, Job
@@ -40,12 +40,23 @@ class Evaluator(ABC):
         capacity: How many jobs it takes at once.
         checkpoints: The folder in which it keeps the states of jobs, if it keeps any.
         epochs: The numbers of epochs that it can train for, ascending; empty if there is no choice.
+        thread_safe: Whether threads may evaluate side by side, and gain from it.
+        factory: Makes an equal evaluator in another process, such as one on another machine; None
+            to send this one as it is. Whatever is set afterwards, but for `checkpoints`, makes the
+            evaluator another one, without a factory.
     """
 
     objectives: tuple[str, ...] = ("validation_error",)
     capacity: int = 1
     checkpoints: str | Path | None = None
     epochs: Sequence[int] = ()
+    thread_safe: ClassVar[bool] = False
+    factory: Callable[[], Evaluator] | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in ("checkpoints", "factory"):
+            self.__dict__.pop("factory", None)
+        super().__setattr__(name, value)
 
     def describe(self) -> Mapping[str, Any]:
         """Return settings that results depend on, by name, as JSON values.
@@ -65,6 +76,32 @@ class Evaluator(ABC):
                 yield Report(job, self.evaluate_one(job))
             except Exception:
                 yield Report(job, error=traceback.format_exc())
+
+
+def final_reports(evaluator: Evaluator, jobs: Sequence[Job]) -> Iterator[Report]:
+    """Carry out jobs, and yield what the evaluator does and a final report for each job.
+
+    One that raises, exits, leaves jobs out or returns something else makes failed jobs.
+    """
+    waiting = {job.design: job for job in jobs}
+    error = "the evaluator ended without a report on this job"
+    try:
+        for report in evaluator.evaluate(jobs):
+            if report.evaluation is not None or report.error is not None:
+                del waiting[report.job.design]
+            yield _checked(report)
+    except (Exception, SystemExit):
+        error = traceback.format_exc()
+    for job in waiting.values():
+        yield Report(job, error=error)
+
+
+def _checked(report: Report) -> Report:
+    found: object = report.evaluation
+    if found is None or isinstance(found, Evaluation):
+        return report
+    error = f"the evaluator returned {type(found).__name__}, not an Evaluation"
+    return Report(report.job, error=error)
 
 
 def offered_epochs(evaluator: Evaluator, fidelity: Fidelity) -> list[int]:

@@ -54,6 +54,8 @@ class TableEvaluator(Evaluator):
         {'validation_error': 7.0}
     """
 
+    thread_safe = True
+
     def __init__(
         self,
         architectures: Sequence[Architecture],

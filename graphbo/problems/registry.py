@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from graphbo.errors import InputError, nearest_names
+from graphbo.evaluators.base import Evaluator
 from graphbo.problems import tuning
 from graphbo.problems.base import Problem
 from graphbo.problems.declarative import load_problem_file
@@ -51,6 +53,32 @@ def get_problem(name: str, data: str | Path | None = None) -> Problem:
         InputError: If there is no such problem or file, or its table or images are missing or
             damaged.
     """
+    problem = _load(name, data)
+    problem.evaluator.factory = ProblemEvaluator(
+        str(Path(name).resolve()) if name.endswith(".toml") else name,
+        None if data is None else str(Path(data).resolve()),
+    )
+    return problem
+
+
+@dataclass(frozen=True)
+class ProblemEvaluator:
+    """Makes the evaluator of a problem in another process, so that no data travel there.
+
+    Attributes:
+        name: That of the problem, or the absolute path of its TOML file.
+        data: The absolute path of the tables and images; None for ``GRAPHBO_DATA`` there.
+    """
+
+    name: str
+    data: str | None = None
+
+    def __call__(self) -> Evaluator:
+        """Return the evaluator."""
+        return get_problem(self.name, self.data).evaluator
+
+
+def _load(name: str, data: str | Path | None) -> Problem:
     if name.endswith(".toml"):
         return load_problem_file(name, data)
     if name in TRAINING_PROBLEMS:
