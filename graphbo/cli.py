@@ -106,6 +106,25 @@ def search(
     batch: Annotated[
         int, typer.Option(help="Architectures proposed at a time; they are trained together.")
     ] = 1,
+    workers: Annotated[
+        int, typer.Option(help="Evaluations, each of a batch, at once; none waits for another.")
+    ] = 1,
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            help="Where they run: processes (one to a GPU), threads, ray, ray:auto, "
+            "ray://HOST:10001, dask:tcp://HOST:8786; by default as suits the problem."
+        ),
+    ] = None,
+    ahead: Annotated[
+        int, typer.Option(help="Architectures proposed before a worker is free for them.")
+    ] = 0,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds after which an evaluation has failed.")
+    ] = None,
+    retries: Annotated[
+        int, typer.Option(help="How often an evaluation starts again whose worker died.")
+    ] = 1,
     checkpoints: Annotated[
         bool, typer.Option(help="Keep the states of trainings, to go on from after a stop.")
     ] = True,
@@ -128,9 +147,21 @@ def search(
     budget = Budget(trials, budget_seconds, budget_epochs)
     output = output or Path("runs", f"{task.name}-{file_name(optimizer)}-{seed}")
     if checkpoints and task.evaluator.checkpoints is None:
-        task.evaluator.checkpoints = output / "checkpoints"
+        task.evaluator.checkpoints = (output / "checkpoints").absolute()
     storage = output / "study.sqlite"
-    study = Study.of(task, optimizer, seed=seed, batch=batch, storage=storage, budget=budget)
+    study = Study.of(
+        task,
+        optimizer,
+        seed=seed,
+        batch=batch,
+        workers=workers,
+        executor=executor,
+        ahead=ahead,
+        timeout=timeout,
+        retries=retries,
+        storage=storage,
+        budget=budget,
+    )
     if optimizer == AUTO:
         print(f"{AUTO} is {study.optimizer.name}; graphbo advise says why")
     try:

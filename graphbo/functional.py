@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,9 @@ def minimize(
     optimizer: Optimizer | str = "graph-bo",
     storage: str | Path | None = None,
     batch: int = 1,
+    workers: int = 1,
+    executor: Executor | str | None = None,
+    timeout: float | None = None,
     progress: bool = False,
 ) -> Result:
     """Search a space for the design with the lowest objective.
@@ -44,6 +48,10 @@ def minimize(
             your own.
         storage: A study file to go on with, made if it is not there.
         batch: How many architectures are proposed at a time.
+        workers: How many are evaluated at once; by default in processes on this machine.
+        executor: Where they are evaluated instead: an executor, or the name of one such as
+            ``"threads"`` or ``"ray"``.
+        timeout: Seconds after which an evaluation is a failed trial.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -74,6 +82,9 @@ def minimize(
         seed=seed,
         storage=storage,
         batch=batch,
+        workers=workers,
+        executor=executor,
+        timeout=timeout,
         budget=Budget(trials=budget),
     )
     try:

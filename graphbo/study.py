@@ -6,9 +6,10 @@ import hashlib
 import json
 import math
 import time
-import traceback
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ import numpy as np
 from graphbo.architecture import Architecture
 from graphbo.budget import Budget, Spending
 from graphbo.errors import InputError
-from graphbo.evaluators.base import Evaluator, Report, offered_epochs
+from graphbo.evaluators.base import Evaluator, Report, final_reports, offered_epochs
+from graphbo.executors import Dispatcher, ProcessExecutor, make_executor
 from graphbo.optimizers.base import Optimizer
 from graphbo.problems.base import Problem
 from graphbo.spaces.base import Design, HyperparameterValue, SearchSpace
@@ -118,10 +120,18 @@ class Study:
         seed: The seed of the evaluations, and of the optimiser if that is given by name.
         storage: The study file, made if it is not there; by default the study is in memory only.
         problem: The name of the problem, for the record.
-        batch: How many designs are evaluated at once. Without an executor, the evaluator takes
-            them together and all must finish before the next are drawn; with one, each is replaced
-            as it finishes.
-        executor: Where to evaluate. The evaluator must be picklable if it has processes.
+        batch: How many designs the evaluator takes together; all of them must finish before the
+            next are drawn.
+        workers: How many evaluations, each of such a batch, run at once. Each is replaced as it
+            finishes, and none waits for another.
+        executor: Where to evaluate: an executor, of which the study uses so many workers at once,
+            or the name of one; see `graphbo.executors.make_executor`. By default an evaluation
+            takes place in this thread, several of them in threads where the evaluator gains from
+            these, as a table does, else in processes on this machine, pinned one to a GPU.
+        ahead: How many designs are proposed before there is a worker for them, so that none waits
+            for the optimiser; they do not know of the results that come meanwhile.
+        timeout: Seconds that an evaluation may take, else it is a failed trial. By default any.
+        retries: How often an evaluation starts again whose worker died.
         budget: What the search is going to spend; only ``"auto"`` looks at it. By default the
             trials of the problem, or 100.
 
@@ -146,13 +156,17 @@ class Study:
         storage: str | Path | None = None,
         problem: str | None = None,
         batch: int = 1,
-        executor: Executor | None = None,
+        workers: int = 1,
+        executor: Executor | str | None = None,
+        ahead: int = 0,
+        timeout: float | None = None,
+        retries: int = 1,
         budget: Budget | None = None,
     ) -> None:
-        if seed < 0:
-            raise InputError(f"the seed must be at least 0; got {seed}")
-        if batch < 1:
-            raise InputError(f"the batch must be at least 1; got {batch}")
+        _check_numbers(seed=(seed, 0), batch=(batch, 1), workers=(workers, 1))
+        _check_numbers(ahead=(ahead, 0), retries=(retries, 0))
+        if timeout is not None and not timeout > 0:
+            raise InputError(f"the timeout must be greater than 0 seconds; got {timeout}")
         if objective is not None and objective not in evaluator.objectives:
             raise InputError(
                 f"the evaluator has no objective {objective!r}, only {list(evaluator.objectives)}"
@@ -165,7 +179,12 @@ class Study:
 
                 optimizer = begun_with(storage) or (
                     recommend(
-                        space, evaluator, fidelity, budget=budget, workers=batch, problem=problem
+                        space,
+                        evaluator,
+                        fidelity,
+                        budget=budget,
+                        workers=batch * workers,
+                        problem=problem,
                     ).optimizer
                 )
             epochs = offered_epochs(evaluator, fidelity or {})
@@ -184,10 +203,19 @@ class Study:
         self.fidelity = dict(fidelity or {})
         self.seed = seed
         self.batch = batch
+        self.workers = workers
         self.executor = executor
+        self.ahead = ahead
+        self.timeout = timeout
+        self.retries = retries
         self.trials: list[Trial] = []
         """The finished trials, in the order in which they were told."""
         self._running: dict[int, Trial] = {}
+        self._asking: Future[tuple[list[Design], float]] | None = None
+        self._asked_at = 0  # the place in the log of that ask
+        self._event = 0  # that of the next event
+        self._untold: list[Trial] = []
+        self._unwritten: deque[Callable[[], None]] = deque()
         self._spending = Spending()
         self._checkpointed: dict[Design, list[Trial]] = {}
         self._asks = 0
@@ -252,17 +280,23 @@ class Study:
         """
         budget = Budget(trials, seconds, epochs)
         with self._storage.exclusive():
-            if self._storage.length != self._asks + len(self.trials):
+            if self._storage.length + len(self._unwritten) != self._asks + len(self.trials):
                 raise InputError(
                     f"{self._storage.path} was continued by another search; open the study again"
                 )
+            self._write()
+            self._event = self._storage.next_event()
             self._exhausted = False
-            steps = self._in_batches(budget) if self.executor is None else self._in_parallel(budget)
-            for trial in steps:
-                self._finish(trial)
-                budget.check(self._spending)
-                if callback is not None:
-                    callback(trial)
+            with self._executed() as executor:
+                steps = (
+                    self._in_batches(budget)
+                    if executor is None
+                    else self._in_parallel(budget, executor)
+                )
+                for trial in steps:
+                    budget.check(self._spending)
+                    if callback is not None:
+                        callback(trial)
         return self.result
 
     def close(self) -> None:
@@ -271,52 +305,72 @@ class Study:
 
     # Evaluating -----------------------------------------------------------------------------
 
+    @contextmanager
+    def _executed(self) -> Iterator[Executor | None]:
+        """Give the executor, None for this thread; what is not the user's own ends here."""
+        if isinstance(self.executor, Executor):
+            yield self.executor
+        elif self.executor is not None:
+            with make_executor(self.executor, self.workers) as executor:
+                yield executor
+        elif self.workers == 1 and self.timeout is None and not self.ahead:
+            yield None
+        elif self.evaluator.thread_safe and self.timeout is None:
+            with ThreadPoolExecutor(self.workers) as threads:
+                yield threads
+        else:
+            with ProcessExecutor(self.workers) as processes:
+                yield processes
+
     def _in_batches(self, budget: Budget) -> Iterator[Trial]:
         while (free := min(self.batch, budget.left(self._spending))) > 0:
             batch = (list(self._running.values()) or self._ask(free))[:free]
             if not batch:
                 return
-            waiting = {trial.design: replace(trial, started=time.time()) for trial in batch}
-            for report in self._reports([self._job(trial) for trial in batch]):
+            waiting = {trial.design: _start(trial) for trial in batch}
+            for report in final_reports(self.evaluator, [self._job(trial) for trial in batch]):
                 if report.evaluation is not None or report.error is not None:
-                    yield self._finished(waiting.pop(report.job.design), report)
+                    yield self._finish(*waiting.pop(report.job.design), report)
 
-    def _reports(self, jobs: Sequence[Job]) -> Iterator[Report]:
-        """Yield a final report for each job, whatever the evaluator does."""
-        open_jobs = {job.design: job for job in jobs}
-        error = "the evaluator ended without a report on this job"
-        try:
-            for report in self.evaluator.evaluate(jobs):
-                if report.evaluation is not None or report.error is not None:
-                    del open_jobs[report.job.design]
-                yield report
-        except Exception:
-            error = traceback.format_exc()
-        for job in open_jobs.values():
-            yield Report(job, error=error)
-
-    def _in_parallel(self, budget: Budget) -> Iterator[Trial]:
-        assert self.executor is not None
-        queue = list(self._running.values())
-        futures: dict[Future[Evaluation], Trial] = {}
-        try:
-            while True:
-                free = min(self.batch, budget.left(self._spending)) - len(futures)
-                if free > 0 and not queue and not self._exhausted:
-                    queue = self._ask(free)
-                for _ in range(min(free, len(queue))):
-                    trial = replace(queue.pop(0), started=time.time())
-                    future = self.executor.submit(self.evaluator.evaluate_one, self._job(trial))
-                    futures[future] = trial
-                if not futures:
-                    return
-                done, _ = wait(futures, return_when=FIRST_COMPLETED)
-                for future in sorted(done, key=lambda future: futures[future].number):
-                    trial = futures.pop(future)
-                    yield self._finished(trial, _report(future, self._job(trial)))
-        finally:
-            for future in futures:
-                future.cancel()
+    def _in_parallel(self, budget: Budget, executor: Executor) -> Iterator[Trial]:
+        dispatcher = Dispatcher(
+            executor, self.evaluator, self.workers, timeout=self.timeout, retries=self.retries
+        )
+        queue = deque(self._running.values())
+        started: dict[Design, tuple[Trial, float]] = {}
+        with ThreadPoolExecutor(1) as asker:  # results are stored while the optimiser thinks
+            try:
+                while True:
+                    left = budget.left(self._spending) - dispatcher.running
+                    wanted = min(dispatcher.free * self.batch + self.ahead, left) - len(queue)
+                    if wanted > 0 and self._asking is None and not self._exhausted:
+                        self._begin_ask(wanted, asker)
+                    while queue and left > 0 and dispatcher.free > 0:
+                        if self._asking is not None and len(queue) < min(self.batch, left):
+                            break  # the batch is going to be filled
+                        size = min(self.batch, left, len(queue))
+                        batch = [queue.popleft() for _ in range(size)]
+                        started |= {trial.design: _start(trial) for trial in batch}
+                        dispatcher.submit([self._job(trial) for trial in batch])
+                        left -= size
+                    idle = not dispatcher.running and self._asking is None
+                    if idle and (left <= 0 or self._exhausted or dispatcher.free > 0):
+                        return
+                    finished = dispatcher.collect(self._asking)
+                    if self._asking is not None and self._asking.done():
+                        queue += self._end_ask()
+                    trials = []
+                    for each in finished:
+                        trial, clock = started.pop(each.report.job.design)
+                        trial = replace(trial, attempts=each.attempts)
+                        trials.append(self._finish(trial, clock, each.report))
+                    if trials and self._exhausted:  # what it waited for may have been these
+                        self._exhausted = not self._running
+                    yield from trials
+            finally:
+                dispatcher.close()
+                if self._asking is not None:
+                    self._end_ask()
 
     def _job(self, trial: Trial) -> Job:
         earlier = self._earlier(trial.design, trial.fidelity)
@@ -338,11 +392,12 @@ class Study:
         ]
         return max(lower, key=lambda trial: _split(trial.fidelity)[0], default=None)
 
-    def _finished(self, trial: Trial, report: Report) -> Trial:
+    def _finished(self, trial: Trial, clock: float, report: Report) -> Trial:
+        """Return a trial with its result; the clock is the monotonic one when it started."""
         value, error = None, report.error
         if error is None:
             value, error = _objective(report.evaluation, self.objective)
-        evaluation = report.evaluation if isinstance(report.evaluation, Evaluation) else None
+        evaluation = report.evaluation
         try:
             evaluation_to_text(evaluation or Evaluation({}))
         except (TypeError, ValueError) as problem:
@@ -350,7 +405,9 @@ class Study:
             error = error or f"the evaluation has an entry that is not a number: {problem}"
         if evaluation is not None and value is not None and self.optimizer.trains:
             evaluation = self._charged(evaluation)
-        return replace(trial, value=value, error=error, evaluation=evaluation, finished=time.time())
+        # The clock of the wall may have been set back meanwhile.
+        finished = (trial.started or 0.0) + time.monotonic() - clock
+        return replace(trial, value=value, error=error, evaluation=evaluation, finished=finished)
 
     def _charged(self, evaluation: Evaluation) -> Evaluation:
         """Add the seconds of asks that no completed trial has in its cost yet."""
@@ -364,11 +421,35 @@ class Study:
     # Remembering ----------------------------------------------------------------------------
 
     def _ask(self, n: int) -> list[Trial]:
+        """Let the optimiser propose designs, and store them as running trials."""
+        designs, seconds = self._proposed(n)
+        return self._take_designs(designs, seconds, self._next_event())
+
+    def _begin_ask(self, n: int, asker: ThreadPoolExecutor) -> None:
+        """Let the optimiser propose designs in another thread; it is told nothing meanwhile."""
+        self._asked_at = self._next_event()
+        self._asking = asker.submit(self._proposed, n)
+
+    def _end_ask(self) -> list[Trial]:
+        assert self._asking is not None
+        try:
+            designs, seconds = self._asking.result()
+        finally:
+            self._asking = None
+        trials = self._take_designs(designs, seconds, self._asked_at)
+        self._tell()
+        return trials
+
+    def _proposed(self, n: int) -> tuple[list[Design], float]:
         start = time.perf_counter()
         designs = self.optimizer.ask(n)
-        seconds = self._unstored_seconds + time.perf_counter() - start
+        return designs, time.perf_counter() - start
+
+    def _take_designs(self, designs: Sequence[Design], seconds: float, event: int) -> list[Trial]:
+        seconds += self._unstored_seconds
+        self._unstored_seconds = 0.0
         first = len(self.trials) + len(self._running)
-        trials = [
+        trials = tuple(
             Trial(
                 design,
                 number=number,
@@ -378,12 +459,24 @@ class Study:
                 started=time.time(),
             )
             for number, design in enumerate(designs, start=first)
-        ]
-        self._storage.add_ask(self._asks, trials, seconds, self.optimizer.memory)
-        self._take_ask(Ask(tuple(trials), seconds))
-        self._unstored_seconds = 0.0
+        )
+        number, memory = self._asks, dict(self.optimizer.memory)
+        self._take_ask(Ask(trials, seconds))
         self._exhausted = not trials
-        return trials
+        self._write(lambda: self._storage.add_ask(number, trials, seconds, memory, event))
+        return list(trials)
+
+    def _next_event(self) -> int:
+        self._event += 1
+        return self._event - 1
+
+    def _write(self, what: Callable[[], None] | None = None) -> None:
+        """Write to the storage, and first what could not be written before."""
+        if what is not None:
+            self._unwritten.append(what)
+        while self._unwritten:
+            self._unwritten[0]()
+            self._unwritten.popleft()
 
     def _seed_of(self, design: Design, fidelity: Fidelity, number: int) -> int:
         """Return a trial's seed: of the study and the number, or of the trial it goes on from."""
@@ -397,11 +490,20 @@ class Study:
         self._optimizer_seconds += ask.seconds
         self._running |= {trial.number: trial for trial in ask.trials}
 
-    def _finish(self, trial: Trial) -> None:
-        self._storage.finish(trial)
+    def _finish(self, trial: Trial, clock: float, report: Report) -> Trial:
+        """Store a trial with its result, and tell the optimiser unless it is being asked."""
+        trial, event = self._finished(trial, clock, report), self._next_event()
         self._take_trial(trial)
+        self._untold.append(trial)
+        self._write(lambda: self._storage.finish(trial, event))
+        if self._asking is None:
+            self._tell()
+        return trial
+
+    def _tell(self) -> None:
         start = time.perf_counter()
-        self.optimizer.tell(trial)
+        while self._untold:
+            self.optimizer.tell(self._untold.pop(0))
         self._unstored_seconds += time.perf_counter() - start
 
     def _take_trial(self, trial: Trial) -> None:
@@ -451,19 +553,20 @@ def _split(fidelity: Fidelity) -> tuple[float, dict[str, float]]:
     return fidelity.get("epochs", math.inf), others
 
 
-def _report(future: Future[Evaluation], job: Job) -> Report:
-    try:
-        return Report(job, future.result())
-    except BrokenExecutor:
-        raise  # says nothing about this job: every later one would fail alike
-    except Exception as error:
-        return Report(job, error="".join(traceback.format_exception(error)))
+def _start(trial: Trial) -> tuple[Trial, float]:
+    """Return a trial as it starts now, and the monotonic clock."""
+    return replace(trial, started=time.time()), time.monotonic()
 
 
-def _objective(evaluation: object, name: str) -> tuple[float | None, str | None]:
+def _check_numbers(**given: tuple[int, int]) -> None:
+    for name, (value, least) in given.items():
+        if value < least:
+            raise InputError(f"the {name} must be at least {least}; got {value}")
+
+
+def _objective(evaluation: Evaluation | None, name: str) -> tuple[float | None, str | None]:
     """Return the objective's value, or why there is none."""
-    if not isinstance(evaluation, Evaluation):
-        return None, f"the evaluator returned {type(evaluation).__name__}, not an Evaluation"
+    assert evaluation is not None
     if name not in evaluation.objectives:
         return None, f"the evaluation has no objective {name!r}, only {list(evaluation.objectives)}"
     value: Any = evaluation.objectives[name]

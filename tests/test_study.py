@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import random
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -343,7 +339,7 @@ def test_an_executor_evaluates_several_at_once(kind: Any) -> None:
     context = {} if kind is ThreadPoolExecutor else {"mp_context": _spawn()}
     with kind(2, **context) as executor:
         # len is picklable wherever this test lives: the number of nodes is the objective.
-        result = study(FunctionEvaluator(len), batch=2, executor=executor).run(trials=11)
+        result = study(FunctionEvaluator(len), workers=2, executor=executor).run(trials=11)
     assert sorted(trial.number for trial in result.trials) == list(range(11))
     assert all(trial.value == len(trial.design.architecture) for trial in result.trials)
 
@@ -368,7 +364,7 @@ def test_with_an_executor_each_trial_is_replaced_as_it_finishes() -> None:
         return error(architecture)
 
     with ThreadPoolExecutor(3) as executor:
-        result = study(objective, batch=3, executor=executor).run(trials=15)
+        result = study(objective, workers=3, executor=executor).run(trials=15)
     assert most == 3
     assert len(result.trials) == 15
     assert [t.ask for t in sorted(result.trials, key=lambda t: t.number)] != [
@@ -378,7 +374,7 @@ def test_with_an_executor_each_trial_is_replaced_as_it_finishes() -> None:
 
 def test_failures_in_an_executor_are_failed_trials() -> None:
     with ThreadPoolExecutor(2) as executor:
-        result = study(every_third_fails(), batch=2, executor=executor).run(trials=9)
+        result = study(every_third_fails(), workers=2, executor=executor).run(trials=9)
     assert result.failed == 6
     assert any("went wrong" in (trial.error or "") for trial in result.trials)
 
@@ -533,55 +529,6 @@ def test_a_study_has_one_driver_at_a_time(tmp_path: Path) -> None:
     search.run(trials=1, callback=callback)
     search.close()
     other.close()
-
-
-SCRIPT = """
-import sys, time
-sys.path.insert(0, {folder!r})
-from test_study import SPACE, Greedy, error
-from graphbo.evaluators.base import FunctionEvaluator
-from graphbo.study import Study
-
-def slow(architecture):
-    time.sleep(0.02)
-    return error(architecture)
-
-study = Study(SPACE, FunctionEvaluator(slow), Greedy(SPACE, seed=5), seed=5, storage=sys.argv[1])
-print("ready", flush=True)
-study.run(trials=60, callback=lambda trial: print(trial.number, flush=True))
-study.close()
-"""
-
-
-@pytest.mark.slow
-def test_a_killed_process_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
-    path, script = tmp_path / "study.sqlite", tmp_path / "script.py"
-    script.write_text(SCRIPT.format(folder=str(Path(__file__).parent)))
-    rng = random.Random(0)
-    printed: list[int] = []
-    kills = 0
-    while True:
-        command = [sys.executable, str(script), str(path)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-            if kills < 5:
-                time.sleep(rng.uniform(0.0, 0.2))
-                process.kill()
-            lines = process.stdout.read().split()
-        printed += map(int, lines)
-        if process.returncode == 0:
-            break
-        assert process.returncode == -signal.SIGKILL
-        kills += 1
-    assert kills == 5
-
-    resumed = study(storage=path, seed=5)
-    assert history(resumed.trials) == history(study(seed=5).run(trials=60).trials)
-    resumed.close()
-    # Each trial was reported at most once: the one stored just before a kill may not have been.
-    assert len(printed) == len(set(printed))
-    assert len(printed) >= 60 - kills
 
 
 # Promotion -------------------------------------------------------------------------------------
