@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Light tints of the colours of Okabe and Ito, which colour-blind readers tell apart.
 _TINTS = ("#9ecbe8", "#f5c26b", "#8fd6bd", "#e9b3d0", "#f2ea8a", "#eba27a", "#b9c4f0", "#d0d0d0")
-_GREY, _INK = "#e4e4e4", "#333333"
+GREY, _INK = "#e4e4e4", "#333333"
 # Inches, and points for the font.
 _FONT, _CHARACTER, _HEIGHT, _STATE, _GAP, _LANE, _MARGIN = 9.5, 0.083, 0.34, 0.2, 0.42, 0.5, 0.12
 
@@ -51,8 +51,8 @@ def draw(
     if ax is None:
         figure = Figure(figsize=(placement.width, placement.height))
         ax = figure.add_axes((0, 0, 1, 1))
-    colors = _colors(architecture, operations)
-    paint(ax, placement, lambda item: colors.get(item.label or "", _GREY))
+    colors = box_colors(architecture, operations)
+    paint(ax, placement, lambda item: colors.get(item.label or "", GREY))
     return ax.get_figure(root=True)  # type: ignore[return-value]
 
 
@@ -119,7 +119,7 @@ def paint(ax: Axes, placement: Placement, color: Callable[[Item], str]) -> None:
     x, y, size = placement.x, placement.y, placement.size
     for item in placement.items:
         for target in item.targets:
-            _draw_line(ax, item, target, x, y, size, scale)
+            _draw_line(ax, placement, item, target, scale)
     for item in placement.items:
         if not item.is_bend:
             _draw_box(ax, item, x[item], y[item], size[item], color(item), scale)
@@ -145,25 +145,26 @@ def _columns(items: Sequence[Item], size: dict[Item, tuple[float, float]]) -> di
     return {item: centers[item.layer] for item in items}
 
 
-def _colors(architecture: Architecture, operations: Sequence[str] | None) -> dict[str, str]:
+def box_colors(architecture: Architecture, operations: Sequence[str] | None) -> dict[str, str]:
+    """Return the colours of the boxes by label.
+
+    Args:
+        architecture: What is drawn.
+        operations: As in `draw`.
+    """
     used = {*architecture.nodes, *(label for _, _, label in architecture.edges)}
     names = list(operations or [])
     names += sorted(used - {*names, INPUT, OUTPUT, ""})
     return {name: _TINTS[i % len(_TINTS)] for i, name in enumerate(names)}
 
 
-def _draw_line(
-    ax: Axes,
-    source: Item,
-    target: Item,
-    x: dict[Item, float],
-    y: dict[Item, float],
-    size: dict[Item, tuple[float, float]],
-    scale: float,
-) -> None:
-    from matplotlib.patches import FancyArrowPatch
-    from matplotlib.path import Path
+def route(placement: Placement, source: Item, target: Item) -> list[tuple[float, float]]:
+    """Return the points of a line from one item to another, at least five.
 
+    It is straight to the second point; from there the third and the fourth control a cubic curve to
+    the fifth; it is straight to what follows.
+    """
+    x, y, size = placement.x, placement.y, placement.size
     start, end = x[source] + size[source][0] / 2, x[target] - size[target][0] / 2
     # The line turns in the gap between the layers, and is level beside wider boxes of its own.
     widths = {item.layer: 0.0 for item in (source, target)}
@@ -175,13 +176,21 @@ def _draw_line(
     middle = (left + right) / 2
     points = [(start, y[source]), (left, y[source])]
     points += [(middle, y[source]), (middle, y[target]), (right, y[target]), (end, y[target])]
-    codes = [Path.MOVETO, Path.LINETO, Path.CURVE4, Path.CURVE4, Path.CURVE4, Path.LINETO]
     if target.is_bend or end - right < 1e-9:
-        points, codes = points[:-1], codes[:-1]
-    arrow = "-" if target.is_bend or target.is_label else "-|>"
+        points = points[:-1]
     if target.is_bend:
         points.append((x[target], y[target]))
-        codes.append(Path.LINETO)
+    return points
+
+
+def _draw_line(ax: Axes, placement: Placement, source: Item, target: Item, scale: float) -> None:
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path
+
+    points = route(placement, source, target)
+    codes = [Path.MOVETO, Path.LINETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
+    codes += [Path.LINETO] * (len(points) - len(codes))
+    arrow = "-" if target.is_bend or target.is_label else "-|>"
     ax.add_patch(
         FancyArrowPatch(
             path=Path(points, codes),
