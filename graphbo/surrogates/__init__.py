@@ -1,6 +1,7 @@
 """BoTorch models over architectures."""
 
 from graphbo.surrogates.bayesian_linear import BayesianLinear
+from graphbo.surrogates.calibration import LeaveOneOut, leave_one_out
 from graphbo.surrogates.deep_ensemble import DeepEnsemble, EnsembleModel
 from graphbo.surrogates.deep_kernel import DeepKernel
 from graphbo.surrogates.defaults import (
@@ -45,6 +46,7 @@ __all__ = [
     "GraphGP",
     "GraphSurrogate",
     "KernelFactory",
+    "LeaveOneOut",
     "LogScores",
     "ModelFactory",
     "MostLikely",
@@ -59,6 +61,7 @@ __all__ = [
     "feature_effects",
     "fit",
     "frozen",
+    "leave_one_out",
     "log_likelihood",
     "log_posterior",
     "name_of",
