@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,8 +11,7 @@ import typer
 from graphbo.errors import InputError
 
 if TYPE_CHECKING:
-    from graphbo.spaces.base import SearchSpace
-    from graphbo.trial import Trial
+    from graphbo.problems.base import Problem
 
 app = typer.Typer(
     name="export",
@@ -48,61 +48,31 @@ def deepcave(
 
     A study that is still running can be written again later.
     """
-    from graphbo.problems.registry import get_problem
     from graphbo.report.deepcave import write_deepcave
-    from graphbo.storage import Storage
-    from graphbo.trial import Trial
+    from graphbo.report.recorded import check_space, problem_of, read_study, study_files
 
-    spaces: dict[str, SearchSpace] = {}
-    for path in _studies(study):
-        storage = Storage(path)
-        try:
-            identity, log = storage.identity(), storage.log() if storage.identity() else []
-        finally:
-            storage.close()
-        searched = problem or identity.get("problem", "None")
-        if searched == "None":
+    problems: dict[str, Problem] = {}
+    for path in study_files(study):
+        recorded = read_study(path)
+        searched = problem or recorded.problem
+        if searched is None:
             raise InputError(
                 f"{path} does not say which problem it is of; name it with --problem, or write it "
                 "from Python with graphbo.report.write_deepcave"
             )
-        if searched not in spaces:
-            spaces[searched] = get_problem(searched, data).space
-        trials = [entry for entry in log if isinstance(entry, Trial)]
-        _check(path, searched, spaces[searched], trials)
-        seed = int(identity["seed"])
-        name = f"{identity['optimizer']}-{seed}" if path.name == "study.sqlite" else path.stem
+        if searched not in problems:
+            problems[searched] = problem_of(recorded, problem, data)
+        space = problems[searched].space
+        check_space(recorded, space, searched)
+        seed = int(recorded.identity["seed"])
+        name = f"{recorded.identity['optimizer']}-{seed}"
         folder = write_deepcave(
-            trials,
-            spaces[searched],
-            # DeepCAVE cuts names at their last dot.
-            output / name.replace(".", "_"),
-            objective=identity["objective"],
+            recorded.trials,
+            space,
+            # DeepCAVE cuts names at their last dot, and a study file must not name other folders.
+            output / re.sub(r"[^\w-]", "_", name if path.name == "study.sqlite" else path.stem),
+            objective=recorded.objective,
             seed=seed,
         )
         print(f"Written {folder}")
     print(f"\nShow them in DeepCAVE: choose the folder {output}, and runs in it")
-
-
-def _studies(path: Path) -> list[Path]:
-    """Return the study files that a path stands for."""
-    if path.is_file():
-        return [path]
-    found = sorted(path.glob("*.sqlite")) or sorted(path.glob("runs/*.sqlite"))
-    if not found:
-        raise InputError(
-            f"{path} is no study; give a file such as study.sqlite, or the folder of a search or "
-            "of a comparison"
-        )
-    return found
-
-
-def _check(path: Path, problem: str, space: SearchSpace, trials: list[Trial]) -> None:
-    """Refuse a space that the trials are not of."""
-    for trial in trials:
-        try:
-            same = space.decode(trial.design.row) == trial.design.architecture
-        except ValueError:
-            same = False
-        if not same:
-            raise InputError(f"{path} is not a study of {problem}, whose space is another one")

@@ -13,6 +13,7 @@ from typing import Any
 
 from graphbo.architecture import Architecture
 from graphbo.errors import InputError
+from graphbo.snapshot import copied_in_memory
 from graphbo.spaces.base import Design
 from graphbo.trial import Evaluation, Trial
 
@@ -53,22 +54,26 @@ class Storage:
 
     Args:
         path: The file, made if it is not there; None or ``":memory:"`` keeps the log in memory.
+        read_only: Whether to read the file as it is now, and to leave it as it is.
 
     Raises:
         InputError: If the file cannot be opened, or is not a study that this version reads.
     """
 
-    def __init__(self, path: str | Path | None = None) -> None:
+    def __init__(self, path: str | Path | None = None, *, read_only: bool = False) -> None:
         self.path = None if path in (None, ":memory:") else Path(str(path))
         with self._readable():
-            if self.path is not None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(
-                self.path or ":memory:",
-                isolation_level=None,
-                timeout=30,
-                check_same_thread=False,  # another thread may collect a study as garbage
-            )
+            if self.path is not None and read_only:
+                self._database = copied_in_memory(self.path)
+            else:
+                if self.path is not None:
+                    self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._database = sqlite3.connect(
+                    self.path or ":memory:",
+                    isolation_level=None,
+                    timeout=30,
+                    check_same_thread=False,  # another thread may collect a study as garbage
+                )
             weakref.finalize(self, self._database.close)
             self._database.execute("PRAGMA synchronous = FULL")
             self._version = self._check_format()

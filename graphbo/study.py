@@ -245,6 +245,11 @@ class Study:
         )
 
     @property
+    def storage(self) -> Storage:
+        """The log of the study, to be read."""
+        return self._storage
+
+    @property
     def result(self) -> Result:
         """The result so far."""
         seconds = self._optimizer_seconds + self._unstored_seconds

@@ -87,10 +87,18 @@ LAYERS: dict[str, set[str]] = {
         "graphbo.tabulate",
         "graphbo.training",
     },
-    "graphbo.storage": _POINTS,
+    "graphbo.snapshot": set(),
+    "graphbo.storage": {*_POINTS, "graphbo.snapshot"},
     "graphbo.executors": {"graphbo.evaluators", "graphbo.trial"},
     "graphbo.study": {*_LOOP, "graphbo.budget", "graphbo.executors", "graphbo.storage"},
-    "graphbo.report": {*_LOOP, *_MODELS, "graphbo.budget", "graphbo.study"},
+    "graphbo.report": {
+        *_LOOP,
+        *_MODELS,
+        "graphbo.budget",
+        "graphbo.snapshot",
+        "graphbo.storage",
+        "graphbo.study",
+    },
     "graphbo.functional": {
         *_LOOP,
         "graphbo.advice",
@@ -114,6 +122,7 @@ _OUTERMOST = {
     "graphbo.cli_advise",
     "graphbo.cli_export",
     "graphbo.cli_pretrain",
+    "graphbo.cli_study",
     "graphbo.cli_table",
     "graphbo.__main__",
 }

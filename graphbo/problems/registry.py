@@ -81,6 +81,22 @@ class ProblemEvaluator:
 def _load(name: str, data: str | Path | None) -> Problem:
     if name.endswith(".toml"):
         return load_problem_file(name, data)
+    return get_named_problem(name, data)
+
+
+def get_named_problem(name: str, data: str | Path | None = None) -> Problem:
+    """Return the problem with a name that `list_problems` gives, and never that of a file.
+
+    For names that are not the user's own, such as those in study files: a problem file names code
+    that is run.
+
+    Args:
+        name: A name that `list_problems` gives.
+        data: As in `get_problem`.
+
+    Raises:
+        InputError: As in `get_problem`.
+    """
     if name in TRAINING_PROBLEMS:
         return training_problem(name, data)
     if name == tuning.NAME:
