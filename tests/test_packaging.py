@@ -191,6 +191,7 @@ def test_the_wheel_holds_each_module_once_and_nothing_else(wheel: zipfile.ZipFil
         for path in (ROOT / "embeddings" / "data").glob(f"*.{kind}")
     ]
     others = ["graphbo/advice/measurements.json", "graphbo/py.typed", "graphbo/training/native.c"]
+    others += [f"graphbo/report/page/page.{kind}" for kind in ("css", "js")]
     assert sorted(files) == sorted([*expected, *data, *checkpoints, *others])
 
 
