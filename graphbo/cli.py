@@ -12,6 +12,7 @@ import typer
 from graphbo.cli_advise import advise
 from graphbo.cli_export import app as export_app
 from graphbo.cli_pretrain import StoppedError, pretrain
+from graphbo.cli_study import report, status
 from graphbo.cli_table import app as table_app
 from graphbo.errors import InputError, MissingExtraError
 
@@ -34,6 +35,8 @@ app.add_typer(table_app)
 app.add_typer(export_app)
 app.command()(advise)
 app.command()(pretrain)
+app.command()(status)
+app.command()(report)
 _INTERRUPTED = 130
 
 Data = Annotated[

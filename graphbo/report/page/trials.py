@@ -1,0 +1,78 @@
+"""The table of all trials, as data that a page sorts and filters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from graphbo.architecture import INPUT, OUTPUT, Architecture
+from graphbo.report.page.figures import thinned
+from graphbo.report.spending import incumbents
+from graphbo.report.status import contents, last_line
+from graphbo.trial import Trial
+
+_LONGEST_ERROR = 20_000
+
+
+def trial_rows(trials: Sequence[Trial], running: Sequence[Trial]) -> list[dict[str, Any]]:
+    """Return what the page shows of each trial: plain values, with names that are not escaped.
+
+    Args:
+        trials: The finished trials, in the order in which they finished.
+        running: Those that have not finished.
+    """
+    found = incumbents(trials)
+    improved = {t.number for before, t in zip([None, *found], found) if t and t is not before}  # noqa: B905
+    return [_row(trial, trial.number in improved) for trial in (*trials, *running)]
+
+
+def clipped(error: str) -> str:
+    """Return a traceback, without the middle of one that is very long."""
+    if len(error) <= _LONGEST_ERROR:
+        return error
+    half = _LONGEST_ERROR // 2
+    left_out = len(error) - 2 * half
+    return f"{error[:half]}\n[... {left_out:,} characters left out ...]\n{error[-half:]}"
+
+
+def operations_of(architecture: Architecture) -> str:
+    """Return the operations of an architecture with their numbers, the most frequent first."""
+    labels = [*architecture.nodes, *(label for _, _, label in architecture.edges)]
+    counts = Counter(label for label in labels if label not in ("", INPUT, OUTPUT))
+    return (
+        ", ".join(
+            f"{n}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{name}" for name, n in counts.most_common()
+        )
+        or "no operation"
+    )
+
+
+def _row(trial: Trial, improved: bool) -> dict[str, Any]:
+    evaluation, values = trial.evaluation, trial.design.hyperparameters
+    epochs, curve = thinned(trial)
+    facts = {} if evaluation is None else {**evaluation.objectives, **evaluation.facts}
+    alone = bool(values) and not trial.design.row
+    row = {
+        "number": trial.number + 1,
+        "state": "not finished" if trial.state == "running" else trial.state,
+        "value": trial.value,
+        "epochs": trial.fidelity.get("epochs"),
+        "seconds": None if evaluation is None else evaluation.cost,
+        "origin": trial.design.origin,
+        "operations": "" if alone else operations_of(trial.design.architecture),
+        "hyperparameters": ", ".join(f"{name} = {_short(each)}" for name, each in values.items()),
+        "best": improved,
+        "details": "\n".join(contents(trial)),
+        "facts": {name: float(f"{each:.6g}") for name, each in facts.items()},
+        "fidelity": {axis: each for axis, each in trial.fidelity.items() if axis != "epochs"},
+    }
+    if len(curve) > 1:
+        row["curve"] = [epochs, curve]
+    if trial.error is not None:
+        row["reason"] = last_line(trial.error)
+    return row
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
