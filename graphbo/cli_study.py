@@ -17,10 +17,9 @@ def status(
     """Say where a search stands, while it runs or after; nothing of it is touched."""
     from json import dumps
 
-    from graphbo.report.recorded import study_file
     from graphbo.report.status import study_status
 
-    found = study_status(study_file(study))
+    found = study_status(study)
     print(dumps(found.to_json(), indent=2) if json else found)
 
 
@@ -44,6 +43,5 @@ def report(
     A search that is still running can be reported again later.
     """
     from graphbo.report import write_report
-    from graphbo.report.recorded import study_file
 
-    print(f"Written {write_report(study_file(study), output, problem, data=data)}")
+    print(f"Written {write_report(study, output, problem, data=data)}")

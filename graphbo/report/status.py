@@ -9,7 +9,7 @@ from typing import Any
 
 from graphbo.budget import Spending
 from graphbo.report.progress import describe, quantity
-from graphbo.report.recorded import RecordedStudy, read_study
+from graphbo.report.recorded import RecordedStudy, read_study, study_file
 from graphbo.trial import Trial
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
@@ -103,13 +103,13 @@ def study_status(study: str | Path | RecordedStudy) -> StudyStatus:
     """Return where a study stands; a search may be writing its file meanwhile.
 
     Args:
-        study: A study file, or what `read_study` returns.
+        study: A study file, the folder of a search, or what `read_study` returns.
 
     Raises:
         InputError: If the file is no study, or no search has begun in it.
     """
     if not isinstance(study, RecordedStudy):
-        study = read_study(study)
+        study = read_study(study_file(Path(study)))
     spending = Spending()
     for trial in study.trials:
         spending.add(trial)

@@ -18,7 +18,14 @@ from graphbo.report.page.escaping import script_hash, script_json, text
 from graphbo.report.page.figures import anytime, calibration, learning_curves, plotly_source
 from graphbo.report.page.trials import trial_rows
 from graphbo.report.progress import quantity
-from graphbo.report.recorded import RecordedStudy, check_space, problem_of, read_study, recorded
+from graphbo.report.recorded import (
+    RecordedStudy,
+    check_space,
+    problem_of,
+    read_study,
+    recorded,
+    study_file,
+)
 from graphbo.report.status import StudyStatus, duration, study_status
 from graphbo.spaces.base import SearchSpace
 from graphbo.study import Study
@@ -44,7 +51,7 @@ def write_report(
     the page runs no script but its own, and loads nothing.
 
     Args:
-        study: The study, or its file.
+        study: The study, its file, or the folder of a search.
         output: The page to write; what is there is replaced.
         problem: The problem, its name or TOML file, or its space. By default the space of a
             `Study`, and of a file the problem that it names, if `graphbo.list_problems` has it;
@@ -63,14 +70,15 @@ def write_report(
         >>> write_report("runs/search/study.sqlite", "report.html")
     """
     path = Path(output)
-    if not isinstance(study, Study) and path.exists() and path.samefile(study):
-        raise InputError(f"{path} is the study itself; choose another file for the page")
     plotly = plotly_source()  # before all that takes time
     if isinstance(study, Study):
         found, space = recorded(study.storage), study.space
         problem = space if problem is None else problem
     else:
-        found = read_study(study)
+        file = study_file(Path(study))
+        if path.exists() and path.samefile(file):
+            raise InputError(f"{path} is the study itself; choose another file for the page")
+        found = read_study(file)
     found = replace(found, name=Path(found.name).name)  # a page that is passed on says no folder
     page = _Page(found, *_resolved(found, problem, data))
     partial = path.with_name(f".{path.name}.{os.getpid()}")
