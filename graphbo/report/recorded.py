@@ -6,6 +6,7 @@ Nothing in a study file is trusted: a name in it is never the path of anything, 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from graphbo.study import Result
 from graphbo.trial import Trial
 
 _UNNAMED = "None"  # what a study that has no name of a problem records
+_LATEST = 1e11  # seconds since the epoch, in the year 5138
 _DAMAGED = "is damaged ({}); restore or remove it"
 
 
@@ -130,7 +132,7 @@ def recorded(storage: Storage, driven: bool | None = None) -> RecordedStudy:
     missing = {"problem", "objective", "optimizer", "seed"} - identity.keys()
     if missing:
         raise InputError(f"{name} {_DAMAGED.format(f'it states no {min(missing)}')}")
-    if not identity["seed"].isdecimal():
+    if not re.fullmatch(r"[0-9]{1,20}", identity["seed"]):
         raise InputError(f"{name} {_DAMAGED.format('its seed is no whole number')}")
     log = storage.log()
     trials = tuple(entry for entry in log if isinstance(entry, Trial))
@@ -216,5 +218,8 @@ def _check_types(name: str, trials: Sequence[Trial], asks: Sequence[Ask]) -> Non
             if not isinstance(entry, kinds) or entry in (math.inf, -math.inf):
                 what = f"trial {trial.number} has the entry {str(entry)[:40]!r}"
                 raise InputError(f"{name} {_DAMAGED.format(what)}")
-    if not all(isinstance(ask.seconds, (float, int)) for ask in asks):
+    if not all(isinstance(ask.seconds, float) and math.isfinite(ask.seconds) for ask in asks):
         raise InputError(f"{name} {_DAMAGED.format('the seconds of an ask are no number')}")
+    moments = (moment for trial in trials for moment in (trial.started, trial.finished))
+    if not all(0 <= moment < _LATEST for moment in moments if moment is not None):
+        raise InputError(f"{name} {_DAMAGED.format('the time of a trial is none')}")

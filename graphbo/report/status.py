@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from graphbo.budget import Spending
 from graphbo.report.progress import describe, quantity
 from graphbo.report.recorded import RecordedStudy, read_study, study_file
+from graphbo.report.summary import finite
 from graphbo.trial import Trial
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
@@ -55,9 +57,9 @@ class StudyStatus:
             "incumbent": None if best is None else _incumbent(best, self.since),
             "started": min(starts, default=None),
             "last_finished": max(ends, default=None),
-            "seconds": self.seconds,
-            "epochs": self.epochs,
-            "evaluator_seconds_per_trial": self.seconds / count if count else None,
+            "seconds": finite(self.seconds),
+            "epochs": finite(self.epochs),
+            "evaluator_seconds_per_trial": finite(self.seconds / count) if count else None,
             "optimizer_seconds_per_trial": (
                 study.result.optimizer_seconds / count if count else None
             ),
@@ -156,7 +158,7 @@ def printable(text: str, kept: str = "") -> str:
 def duration(seconds: float) -> str:
     """Return a duration as text, such as ``"2 h 5 min"`` or ``"0.31 s"``."""
     for (unit, name), (part, part_name) in zip(_UNITS, (*_UNITS[1:], (1, "s")), strict=True):
-        if seconds >= unit:
+        if unit <= seconds < math.inf:
             return f"{int(seconds // unit)} {name} {int(seconds % unit // part)} {part_name}"
     return f"{seconds:.3g} s"
 
@@ -176,5 +178,5 @@ def _incumbent(trial: Trial, since: float | None) -> dict[str, Any]:
         "architecture": trial.design.architecture.to_string(),
         "contents": contents(trial),
         "hyperparameters": dict(trial.design.hyperparameters),
-        "fidelity": dict(trial.fidelity),
+        "fidelity": {axis: finite(value) for axis, value in trial.fidelity.items()},
     }

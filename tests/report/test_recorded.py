@@ -104,7 +104,10 @@ def test_spaces_differ_in_their_hyperparameters_too(tmp_path: Path) -> None:
         ("UPDATE trials SET design = ?", '["a"]'),
         ("UPDATE trials SET architecture = ?", "{"),
         ("UPDATE asks SET seconds = ?", "long"),
+        ("UPDATE asks SET seconds = ?", float("inf")),
+        ("UPDATE trials SET finished = ?", 1e300),
         ("UPDATE meta SET value = ? WHERE key = 'seed'", "../.."),
+        ("UPDATE meta SET value = ? WHERE key = 'seed'", "1" * 9999),
         ("DELETE FROM meta WHERE key = ?", "objective"),
     ],
 )

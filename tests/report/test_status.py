@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,13 @@ def test_the_incumbent_of_several_fidelities_is_one_of_the_longest(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.0123, "0.0123 s"), (59.0, "59 s"), (125.0, "2 min 5 s"), (7500.0, "2 h 5 min")],
+    [
+        (math.inf, "inf s"),
+        (0.0123, "0.0123 s"),
+        (59.0, "59 s"),
+        (125.0, "2 min 5 s"),
+        (7500.0, "2 h 5 min"),
+    ],
 )
 def test_durations_are_in_two_units(seconds: float, text: str) -> None:
     assert duration(seconds) == text

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from graphbo.report.recorded import RecordedStudy
 
-_PACKAGES = ("torch", "gpytorch", "botorch", "numpy", "ConfigSpace")
+_PACKAGES = ("graphbo", "torch", "gpytorch", "botorch", "numpy", "ConfigSpace")
 
 
 def command(study: RecordedStudy, problem: str | None) -> str | None:
@@ -53,9 +53,7 @@ def python_lines(study: RecordedStudy, problem: str | None) -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of what makes the page."""
-    from graphbo import __version__
-
-    found = {"graphbo": __version__, "Python": platform.python_version()}
+    found = {"Python": platform.python_version()}
     for package in _PACKAGES:
         try:
             found[package] = version(package)
