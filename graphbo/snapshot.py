@@ -23,7 +23,16 @@ def copied_in_memory(path: Path) -> sqlite3.Connection:
     """
     memory = sqlite3.connect(":memory:", isolation_level=None)
     try:
-        _copy(path, memory, "ro")
+        _copy_or_recover(path, memory)
+    except BaseException:
+        memory.close()
+        raise
+    return memory
+
+
+def _copy_or_recover(path: Path, target: sqlite3.Connection) -> None:
+    try:
+        _copy(path, target, "ro")
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_ROLLBACK:
             raise
@@ -31,8 +40,7 @@ def copied_in_memory(path: Path) -> sqlite3.Connection:
         with tempfile.TemporaryDirectory() as folder:
             for file in (path, path.with_name(f"{path.name}-journal")):
                 shutil.copyfile(file, Path(folder, file.name))
-            _copy(Path(folder, path.name), memory, "rw")
-    return memory
+            _copy(Path(folder, path.name), target, "rw")
 
 
 def _copy(path: Path, target: sqlite3.Connection, mode: str) -> None:
