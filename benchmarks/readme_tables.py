@@ -5,9 +5,10 @@
 Copies each folder's ``summary.json`` to ``benchmarks/results/VERSION/PROBLEM.json``, and replaces
 what stands between the marks in the README (``comparison``), in docs/comparison.md (``conditions``,
 ``darts``, ``advice``), in docs/kernels.md (``regression``, ``ablation``, ``speed``, ``motif``), in
-docs/training.md (``throughput``, ``batch``, ``estimators``), in docs/optimizers.md (``exercise``)
-and in docs/embeddings.md (``embedding-regression``, ``embedding-search``, ``pool``, ``objectives``)
-by tables of the results stored there. ``--pool FOLDER`` stores the one comparison among those.
+docs/training.md (``throughput``, ``batch``, ``estimators``), in docs/optimizers.md (``exercise``),
+in docs/studies.md (``faults``) and in docs/embeddings.md (``embedding-regression``,
+``embedding-search``, ``pool``, ``objectives``) by tables of the results stored there.
+``--pool FOLDER`` stores the one comparison among those.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import embedding_regression
 import embedding_search
 import estimators
 import exercise
+import faults
 import kernel_regression
 import kernel_speed
 import objectives_ablation
@@ -83,6 +85,7 @@ def main() -> None:
         ("training", "estimators", "estimators*", estimators.table),
         ("optimizers", "exercise", "exercise*", exercise.table),
         ("comparison", "darts", "darts*", darts.table),
+        ("studies", "faults", "faults*", faults.table),
         (
             "embeddings",
             "embedding-regression",

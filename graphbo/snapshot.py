@@ -21,7 +21,7 @@ def copied_in_memory(path: Path) -> sqlite3.Connection:
         sqlite3.Error: If it is not there, cannot be read, or is no SQLite file.
         OSError: If what a killed writer has left cannot be copied.
     """
-    memory = sqlite3.connect(":memory:", isolation_level=None)
+    memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     try:
         _copy_or_recover(path, memory)
     except BaseException:
