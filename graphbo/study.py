@@ -171,6 +171,7 @@ class Study:
             raise InputError(
                 f"the evaluator has no objective {objective!r}, only {list(evaluator.objectives)}"
             )
+        evaluator.check_space(space)
         if isinstance(optimizer, str):
             from graphbo.optimizers import AUTO, make_optimizer
 

@@ -46,7 +46,7 @@ class _Prepared:
         """What jobs that train together have in common."""
         others = {axis: self.job.fidelity.get(axis) for axis in ("data", "resolution")}
         done = 0 if self.state is None else self.state["epoch"]
-        return self.settings.epochs, done, *others.values()
+        return self.settings.epochs, done, self.settings.recipe, *others.values()
 
 
 def evaluate_together(evaluator: TrainingEvaluator, jobs: Sequence[Job]) -> Iterator[Report]:
@@ -201,11 +201,11 @@ def _trained(evaluator: TrainingEvaluator, group: Sequence[_Prepared]) -> Iterat
     useful = useful_size(
         group[-1].network,
         image_shape(settings.train),
-        evaluator.recipe.batch_size,
+        settings.recipe.batch_size,
         choose_device(evaluator.device),
     )
     trainer = PopulationTrainer(
-        evaluator.recipe,
+        settings.recipe,
         settings.train,
         settings.validation,
         settings.test,

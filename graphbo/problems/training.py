@@ -14,6 +14,7 @@ from graphbo.errors import InputError
 from graphbo.problems.base import Problem
 from graphbo.spaces.base import SearchSpace
 from graphbo.spaces.cell import CellSpace
+from graphbo.spaces.joint import JointSpace
 from graphbo.spaces.nasbench201 import NASBench201Space
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ def problem_from_images(
 
     Args:
         images: A dataset.
-        space: A space of cells or chains whose operations `graphbo.networks.OPERATIONS` knows; by
+        space: A space of cells or chains whose operations `graphbo.networks.OPERATIONS` knows, or
+            a `JointSpace` of one with settings of the recipe and arguments of the skeleton; by
             default that of NAS-Bench-201.
         recipe: How to train; by default `Recipe` with its default values.
         name: The problem's name; by default that of the images.
@@ -120,7 +122,7 @@ def problem_from_images(
             cells' skeletons have one cell in each stage and 8 or 32 channels by default.
 
     Raises:
-        InputError: If an operation or argument is unknown, or out of range.
+        InputError: If an operation, an argument or a hyperparameter is unknown, or out of range.
 
     Example:
         >>> space = CellSpace(3, ["nor_conv_3x3", "skip_connect"], on="edges")
@@ -143,6 +145,7 @@ def problem_from_images(
         recipe=recipe,
         threads=1,
     )
+    evaluator.check_space(space)
     fidelity = {"epochs": recipe.epochs}
     return Problem(name, space, evaluator, description, fidelity=fidelity, trials=trials)
 
@@ -194,6 +197,8 @@ def _network(space: SearchSpace) -> tuple[Callable[..., nn.Module], dict[str, in
     """Return the class of a space's networks and the settings that make them small."""
     from graphbo.networks import ChainNetwork, NASBench101Network, NASBench201Network
 
+    if isinstance(space, JointSpace):
+        space = space.architectures
     if space.chain:
         return ChainNetwork, {}
     if isinstance(space, CellSpace):
