@@ -198,7 +198,7 @@ class GraphBO(PoolSearch):
         self, exclude: set[Design], chosen: Sequence[Design], rng: np.random.Generator
     ) -> Sequence[Design]:
         pool = super()._pool(exclude, chosen, rng)
-        if self.space.hyperparameters is None:
+        if self.space.hyperparameters is None or self.space.enumerable:
             return pool
         from graphbo.acquisition.ascent import with_ascents
 

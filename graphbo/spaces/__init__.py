@@ -6,6 +6,7 @@ from graphbo.spaces.cell import CellSpace
 from graphbo.spaces.chain import ChainSpace
 from graphbo.spaces.declarative import space_from_settings
 from graphbo.spaces.joint import FixedSpace, HyperparameterSpace, JointSpace
+from graphbo.spaces.joint_pool import JointPoolSpace
 from graphbo.spaces.nasbench101 import NASBench101Space
 from graphbo.spaces.nasbench201 import NASBench201Space
 from graphbo.spaces.pool import PoolSpace
@@ -19,6 +20,7 @@ __all__ = [
     "EditDistances",
     "FixedSpace",
     "HyperparameterSpace",
+    "JointPoolSpace",
     "JointSpace",
     "NASBench101Space",
     "NASBench201Space",

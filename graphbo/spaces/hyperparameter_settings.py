@@ -91,7 +91,8 @@ def _choice(name: str, entry: Mapping[str, Any], here: str) -> Hyperparameter[An
 
 
 def _number(name: str, entry: Mapping[str, Any], here: str) -> Hyperparameter[Any, Any]:
-    ends, log = [entry.get(key) for key in ("low", "high")], entry.get("log", False)
+    ends: list[Any] = [entry.get(key) for key in ("low", "high")]
+    log = entry.get("log", False)
     if not all(type(end) in (int, float) for end in ends) or ends[0] >= ends[1]:
         raise InputError(f"{here}: low must be a number below another, high; got {ends}")
     if type(log) is not bool:

@@ -152,12 +152,12 @@ def _check_strangers(space: SearchSpace) -> None:
 def _check_enumeration(space: SearchSpace, designs: list[Design]) -> None:
     everything = space.enumerate()
     assert len(everything) == space.size, "size must be the number of enumerated designs"
-    known = {design.architecture: design.row for design in everything}
-    assert len(known) == len(everything), "an architecture was enumerated twice"
+    known = {design: design.row for design in everything}
+    assert len(known) == len(everything), "a design was enumerated twice"
     for design in designs:
-        assert design.architecture in known, f"{design.row} was not enumerated"
+        assert design in known, f"{design.row} was not enumerated"
         row = space.encode(design.architecture)
-        assert known[design.architecture] == row, "enumerated rows must be canonical"
+        assert known[design] == row, "enumerated rows must be canonical"
     for design in everything[:: max(1, len(everything) // 100)]:
         _check_design(space, design)
 
