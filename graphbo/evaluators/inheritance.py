@@ -105,7 +105,8 @@ class InheritanceEvaluator(Evaluator):
             whether the morphism was ``exact``.
 
         Raises:
-            InputError: If the fidelity is not the full one, the design has hyperparameters, or the networks cannot inherit.
+            InputError: If the fidelity is not the full one, the design has hyperparameters, or the
+                networks cannot inherit.
             FloatingPointError: If the loss, or what the network answers, is not finite.
         """
         start = time.perf_counter()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphbo.datasets import get_dataset
 from graphbo.problems.base import Problem
 from graphbo.problems.training import problem_from_images
 from graphbo.spaces.joint import JointSpace
 from graphbo.spaces.nasbench201 import NASBench201Space
+
+if TYPE_CHECKING:
+    from graphbo.training.recipe import Recipe
 
 NAME = "cells-digits"
 DESCRIPTION = "cells of NAS-Bench-201 with the hyperparameters of their training, on noisy digits"
@@ -28,6 +31,13 @@ HYPERPARAMETERS: Mapping[str, Any] = {
 """What can be chosen, as `hyperparameters_from_settings` reads it."""
 
 
+def recipe() -> Recipe:
+    """Return how the networks are trained but for the hyperparameters."""
+    from graphbo.training.recipe import Recipe
+
+    return Recipe(epochs=EPOCHS, batch_size=32)
+
+
 def joint_problem() -> Problem:
     """Return the problem ``cells-digits``.
 
@@ -41,13 +51,12 @@ def joint_problem() -> Problem:
         MissingExtraError: If scikit-learn is not installed.
     """
     from graphbo.spaces.hyperparameter_settings import hyperparameters_from_settings
-    from graphbo.training.recipe import Recipe
 
     space = JointSpace(NASBench201Space(), hyperparameters_from_settings(HYPERPARAMETERS), NAME)
     return problem_from_images(
         get_dataset(**DATASET),
         space,
-        recipe=Recipe(epochs=EPOCHS, batch_size=32),
+        recipe=recipe(),
         name=NAME,
         description=DESCRIPTION,
         trials=60,
