@@ -121,6 +121,10 @@ CONDITIONS = (
     Condition("ackley8", ANY_SPACE, trials=100),
     Condition("mlp-digits", ANY_SPACE, trials=50),
     Condition("mlp-digits", CHOICE, trainings=20),
+    Condition("cells-digits", ANY_SPACE, trials=60, seeds=5),
+    Condition("cells-digits", CHOICE, trainings=20, seeds=5),
+    Condition("cells-digits-table", ANY_SPACE, trials=150, seeds=20),
+    Condition("cells-digits-table", CHOICE, trainings=40, seeds=20),
 )
 
 
