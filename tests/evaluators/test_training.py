@@ -18,7 +18,9 @@ from graphbo.errors import InputError
 from graphbo.evaluators.training import TrainingEvaluator
 from graphbo.networks import NASBench201Network
 from graphbo.networks.flops import flops
-from graphbo.spaces import Design, NASBench201Space
+from graphbo.spaces import Design, JointSpace, NASBench201Space
+from graphbo.spaces.hyperparameter_settings import hyperparameters_from_settings
+from graphbo.study import Study
 from graphbo.training.recipe import Recipe
 from graphbo.training.stopping import Patience
 from graphbo.training.trainer import train
@@ -510,3 +512,69 @@ def test_trains_on_a_gpu_and_restores_its_random_state() -> None:
     )
     assert result.objectives["validation_error"] < 10
     assert torch.equal(torch.cuda.get_rng_state(), state)
+
+
+# Hyperparameters ----------------------------------------------------------------------------
+
+
+def chosen(design: Design = CONVOLUTION, **values: float | str) -> Design:
+    return replace(design, hyperparameters=values)
+
+
+def joint(**settings: object) -> JointSpace:
+    return JointSpace(SPACE, hyperparameters_from_settings(settings))
+
+
+def test_hyperparameters_take_the_place_of_settings_of_recipe_and_network() -> None:
+    design = chosen(learning_rate=0.02, channels=3, augmentation="crop", crop=1)
+    found = evaluator().evaluate_one(Job(design, {"epochs": 2}))
+    recipe = replace(RECIPE, learning_rate=0.02, crop=1)
+    expected = evaluator(partial(BUILD, channels=3), recipe=recipe)
+    assert replace(found, cost=0) == replace(
+        expected.evaluate_one(Job(CONVOLUTION, {"epochs": 2})), cost=0
+    )
+    assert found.curve != evaluator().evaluate_one(Job(CONVOLUTION, {"epochs": 2})).curve
+
+
+def test_a_width_as_fidelity_multiplies_channels_that_are_chosen() -> None:
+    wide = evaluator().network(Job(chosen(channels=3), {"width": 2.0}))
+    assert wide.stem[0].out_channels == 6  # type: ignore[index,union-attr]
+
+
+def test_trainings_of_other_hyperparameters_share_no_checkpoint(tmp_path: Path) -> None:
+    trainer = hard(tmp_path)
+    jobs = [
+        Job(design, {"epochs": 1})
+        for design in (CONVOLUTION, chosen(learning_rate=0.02), chosen(channels=5))
+    ]
+    assert len({trainer.checkpoint(job) for job in jobs}) == 3
+    first = trainer.evaluate_one(jobs[1])
+    again = trainer.evaluate_one(Job(jobs[1].design, {"epochs": 2}, checkpoint=first.checkpoint))
+    assert again.curve[:1] == first.curve
+    assert again.curve == hard(None).evaluate_one(Job(jobs[1].design, {"epochs": 2})).curve
+    with pytest.raises(InputError, match="what differs is: recipe"):
+        trainer.evaluate_one(replace(jobs[0], checkpoint=first.checkpoint))
+
+
+def test_a_study_refuses_hyperparameters_that_mean_nothing_before_it_starts() -> None:
+    with pytest.raises(InputError, match=r"training knows no hyperparameter 'dropuot'; it must be"):
+        Study(joint(dropuot=[0, 1]), evaluator(), "random")
+    with pytest.raises(InputError, match="no hyperparameter 'epochs'"):
+        Study(joint(epochs=[1, 2]), evaluator(), "random")
+    with pytest.raises(InputError, match="augmentation must be 'none' or some of"):
+        Study(joint(augmentation=["none", "mixup"]), evaluator(), "random")
+    space = joint(augmentation=["none", "flip"], momentum=[0.0, 0.9], cells=[1, 2])
+    result = Study(space, evaluator(), "random", fidelity={"epochs": 1}).run(trials=2)
+    assert result.failed == 0
+    assert sorted(result.hyperparameters) == ["augmentation", "cells", "momentum"]
+
+
+def test_a_training_function_of_ones_own_reads_hyperparameters_itself() -> None:
+    def fit(network: nn.Module, job: Job) -> float:
+        channels = network.stem[0].out_channels  # type: ignore[index,union-attr]
+        return float(channels) + float(job.design.hyperparameters["anything"])  # type: ignore[operator]
+
+    trainer = TrainingEvaluator(BUILD, fit=fit)
+    trainer.check_space(joint(anything=[0.5, 0.25], channels=[2, 3]))
+    result = trainer.evaluate_one(Job(chosen(anything=0.5, channels=2)))
+    assert result.objectives == {"validation_error": 2.5}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,27 @@ flip = true
     design = problem.space.design_of(CONVOLUTION)
     evaluation = problem.evaluator.evaluate_one(Job(design, problem.fidelity))
     assert len(evaluation.curve) == 2
+
+
+def test_a_file_declares_hyperparameters_of_the_training(tmp_path: Path) -> None:
+    text = f"""
+[train]
+{SMALL}epochs = 1
+learning_rate = 1
+[hyperparameters]
+weight_decay = {{ low = 1e-5, high = 1e-2, log = true }}
+channels = {{ low = 2, high = 4 }}
+"""
+    problem = load_problem_file(write(tmp_path, text))
+    assert problem.space.name == "nasbench201-joint"
+    assert problem.space.kind == "both"
+    design = problem.space.design_of(CONVOLUTION)
+    design = replace(design, hyperparameters={"weight_decay": 1e-3, "channels": 2})
+    result = problem.evaluator.evaluate_one(Job(design))
+    assert 0 <= result.objectives["validation_error"] <= 100
+    path = write(tmp_path, f"[train]\n{SMALL}[hyperparameters]\ndropuot = [0, 1]\n")
+    with pytest.raises(InputError, match="training knows no hyperparameter 'dropuot'"):
+        load_problem_file(path)
 
 
 def test_a_file_without_a_space_searches_that_of_nas_bench_201(tmp_path: Path) -> None:

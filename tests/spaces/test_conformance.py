@@ -6,6 +6,7 @@ import doctest
 import importlib
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from graphbo.architecture import INPUT, OUTPUT, Architecture
@@ -14,6 +15,7 @@ from graphbo.spaces import (
     ChainSpace,
     Decision,
     HyperparameterSpace,
+    JointPoolSpace,
     JointSpace,
     NASBench101Space,
     NASBench201Space,
@@ -27,6 +29,12 @@ from graphbo.testing.spaces import check_space
 
 def _pool() -> PoolSpace:
     return PoolSpace([design.architecture for design in NASBench101Space(4).enumerate()])
+
+
+def _joint_pool() -> JointPoolSpace:
+    whole = JointSpace(NASBench101Space(4), example_hyperparameters())
+    rng = np.random.default_rng(0)
+    return JointPoolSpace([whole.sample(rng) for _ in range(40)], whole)
 
 
 @pytest.mark.parametrize(
@@ -50,11 +58,12 @@ def _pool() -> PoolSpace:
         lambda: JointSpace(NASBench101Space(5), example_hyperparameters()),
         lambda: JointSpace(_pool(), example_hyperparameters()),
         lambda: HyperparameterSpace(example_hyperparameters()),
+        _joint_pool,
     ],
     ids=[
         "edges", "nodes", "nodes-limited", "edges-limited", "single", "large", "nasbench201",
         "nasbench101-5", "nasbench101-7", "chain", "deep-chain", "single-chain", "pool",
-        "single-pool", "pool-on-edges", "joint", "joint-pool", "hyperparameters",
+        "single-pool", "pool-on-edges", "joint", "joint-pool", "hyperparameters", "pool-of-joint",
     ],
 )  # fmt: skip
 def test_spaces_conform(make: Callable[[], SearchSpace]) -> None:
