@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-TUNED = ["mlp-digits", "branin", "hartmann6", "rosenbrock4", "ackley8"]
+TUNED = ["cells-digits", "mlp-digits", "branin", "hartmann6", "rosenbrock4", "ackley8"]
 
 
 @pytest.fixture(autouse=True)
