@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 class JointPoolSpace(JointSpace):
     """A finite part of a `JointSpace`: nothing else can be proposed.
 
-    Rows are those of the whole space. As its ConfigSpace describes more than the pool, there is
-    none here. Moves go to what is near: the distance of two members is the edit distance of their
+    Rows are those of the whole space, whose ConfigSpace describes more than the pool: there is none
+    here, and what an optimiser finds in that of the whole space stands for the `nearest` member.
+    Moves go to what is near: the distance of two members is the edit distance of their
     architectures (`EditDistances`), and for each hyperparameter the share of its range by which
     they differ, or 1 for another choice and where it is active in one of them only.
 
@@ -134,6 +135,12 @@ class JointPoolSpace(JointSpace):
         near = self._nearest([first, second], [first, second])
         return near[int(rng.integers(len(near)))] if near else first
 
+    def nearest(self, design: Design) -> Design:
+        """Return the member that is nearest to a design: the design itself if it is one."""
+        if design in self._index:
+            return self._members[self._index[design]]
+        return self._nearest([design], [])[0]
+
     def _nearest(self, centres: Sequence[Design], left_out: Iterable[Design]) -> list[Design]:
         distances: NDArray[Any] = np.sum([self._distances(centre) for centre in centres], axis=0)
         gone = [self._index[design] for design in left_out if design in self._index]
@@ -218,7 +225,7 @@ class JointPoolSpace(JointSpace):
     def _refuse(self) -> NoReturn:
         raise InputError(
             f"the space {self.name} is a finite pool of {len(self._members)} designs, which no "
-            "ConfigSpace describes; optimizers that see only ConfigSpace do not apply"
+            f"ConfigSpace describes; that of the space {self.parent.name} describes more"
         )
 
 

@@ -10,6 +10,7 @@ import pytest
 from graphbo.advice.features import SpaceFeatures
 from graphbo.errors import InputError
 from graphbo.optimizers import make_optimizer
+from graphbo.optimizers.configured import Configurations
 from graphbo.spaces import CellSpace, Design, JointPoolSpace, JointSpace
 from graphbo.spaces.description import described
 from graphbo.spaces.hyperparameter_settings import hyperparameters_from_settings
@@ -85,7 +86,23 @@ def test_no_optimizer_leaves_the_pool(pool: JointPoolSpace) -> None:
             optimizer.tell(Trial(design, value=(rate - 0.3) ** 2, number=k))
 
 
-def test_configspace_does_not_apply(pool: JointPoolSpace) -> None:
+def test_what_configspace_proposes_stands_for_the_nearest_member(pool: JointPoolSpace) -> None:
+    configurations = Configurations(pool, "test")
+    rng = np.random.default_rng(5)
+    for _ in range(10):
+        drawn = WHOLE.sample(rng)
+        found = configurations.from_configuration(WHOLE.to_configuration(drawn), "test")
+        assert found == pool.nearest(drawn) == pool.neighbors(drawn)[0]
+        vector = (*drawn.row, *WHOLE.hyperparameters.vector(drawn.hyperparameters))
+        assert configurations.from_vector(vector, "test") == found
+    for design in pool.enumerate()[:5]:
+        assert configurations.from_vector(configurations.vector(design), "test") == design
+        assert configurations.from_configuration(configurations.to_configuration(design), "") == (
+            design
+        )
+
+
+def test_there_is_no_configspace_of_the_pool_alone(pool: JointPoolSpace) -> None:
     message = "finite pool of 60 designs, which no ConfigSpace describes"
     with pytest.raises(InputError, match=message):
         _ = pool.configuration_space
