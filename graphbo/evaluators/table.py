@@ -85,18 +85,20 @@ class TableEvaluator(Evaluator):
         self.curves = curves
         n, k = len(architectures), max(len(epochs), 1)
         self._joint = hyperparameters is not None
+        if hyperparameters is not None and len(hyperparameters) != n:
+            raise InputError(f"there must be hyperparameters of each of the {n} entries")
+        beside = hyperparameters or itertools.repeat({})
+        networks = list(map(_network, architectures, beside))
         groups: dict[_Network, list[int]] = {}
-        for entry, (architecture, values) in enumerate(
-            zip(architectures, hyperparameters or itertools.repeat({}), strict=self._joint)
-        ):
-            groups.setdefault(_network(architecture, values), []).append(entry)
+        for entry, network in enumerate(networks):
+            groups.setdefault(network, []).append(entry)
         self.architectures = tuple(a for a, _ in groups)
         """The distinct networks; some differ in their hyperparameters only."""
         if entries == "raw":
             index = np.arange(n)
             self._first = {network: group[0] for network, group in groups.items()}
-            named = {entry: network for network, group in groups.items() for entry in group}
-            self._own = {(row, named[entry]): entry for entry, row in enumerate(rows or ())}
+            own = zip(rows or (), networks, strict=rows is not None)
+            self._own = {pair: entry for entry, pair in enumerate(own)}
         else:
             index = np.empty(n, int)
             for i, group in enumerate(groups.values()):

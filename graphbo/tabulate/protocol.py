@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from graphbo.datasets.base import ImageData
 
+_DRAWS = 100  # for each design of a sample
 _SPACE = {"type": "nasbench201"}
 
 
@@ -66,6 +67,9 @@ class Protocol:
 
         The sample is always the same. Its numbers are such that a vector of them in single
         precision, as `CurveTable` stores it, gives them back.
+
+        Raises:
+            InputError: If there are hyperparameters, but not so many designs as are to be drawn.
         """
         space = space_from_settings(self.space)
         if not self.hyperparameters:
@@ -75,12 +79,19 @@ class Protocol:
         joint = JointSpace(space, hyperparameters_from_settings(self.hyperparameters))
         beside, rng = joint.hyperparameters, np.random.default_rng(0)
         found: dict[Design, None] = {}
-        while len(found) < self.sample:
+        for _ in range(_DRAWS * self.sample):
+            if len(found) == self.sample:
+                break
             design = joint.sample(rng)
             vector = np.array(beside.vector(design.hyperparameters), dtype=np.float32)
             values = beside.values(tuple(vector.tolist()))
             if values is not None:
                 found[replace(design, hyperparameters=values)] = None
+        if not 0 < len(found) == self.sample:
+            raise InputError(
+                f"the sample of {self.name} must be a number of designs from 1 to those that there "
+                f"are; got {self.sample}"
+            )
         return list(found)
 
     def network(

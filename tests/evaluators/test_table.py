@@ -197,6 +197,11 @@ def test_entries_with_hyperparameters_are_looked_up_with_them() -> None:
         joint.evaluate_one(Job(Design(A, (), hyperparameters={"rate": 0.3})))
 
 
+def test_every_entry_has_hyperparameters_or_none_has() -> None:
+    with pytest.raises(InputError, match="there must be hyperparameters of each of the 4 entries"):
+        table(hyperparameters=[{"rate": 0.1}])
+
+
 def test_a_table_without_hyperparameters_refuses_a_space_with_some() -> None:
     space = JointSpace(PoolSpace([A, B, C]), hyperparameters_from_settings({"rate": [0.1, 0.2]}))
     with pytest.raises(InputError, match="the table has results by the architecture alone"):
