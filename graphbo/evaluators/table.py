@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from graphbo.spaces.base import Design, HyperparameterValue, Row, SearchSpace
 from graphbo.trial import Evaluation, Fidelity, Job
 
 Array = NDArray[np.float64]
+_Values = Mapping[str, HyperparameterValue]
 _Network = tuple[Architecture, frozenset[tuple[str, HyperparameterValue]]]
 _CHECKPOINT = "epochs "
 """What a checkpoint of a look-up begins with; the epochs follow."""
@@ -71,7 +72,7 @@ class TableEvaluator(Evaluator):
         rows: Sequence[Row] | None = None,
         entries: str = "mean",
         curves: bool = False,
-        hyperparameters: Sequence[Mapping[str, HyperparameterValue]] | None = None,
+        hyperparameters: Sequence[_Values] | None = None,
     ) -> None:
         if entries not in ("mean", "raw", "seed"):
             raise InputError(f"entries is 'mean', 'raw' or 'seed'; got {entries!r}")
@@ -87,7 +88,7 @@ class TableEvaluator(Evaluator):
         self._joint = hyperparameters is not None
         if hyperparameters is not None and len(hyperparameters) != n:
             raise InputError(f"there must be hyperparameters of each of the {n} entries")
-        beside = hyperparameters or itertools.repeat({})
+        beside: Iterable[_Values] = hyperparameters or itertools.repeat({})
         networks = list(map(_network, architectures, beside))
         groups: dict[_Network, list[int]] = {}
         for entry, network in enumerate(networks):
@@ -249,9 +250,7 @@ class TableEvaluator(Evaluator):
         return costs
 
 
-def _network(
-    architecture: Architecture, hyperparameters: Mapping[str, HyperparameterValue]
-) -> _Network:
+def _network(architecture: Architecture, hyperparameters: _Values) -> _Network:
     return architecture.pruned(), frozenset(hyperparameters.items())
 
 
