@@ -12,7 +12,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,10 +23,14 @@ from graphbo.evaluators.base import Evaluator, Report, final_reports, offered_ep
 from graphbo.executors import Dispatcher, ProcessExecutor, make_executor
 from graphbo.optimizers.base import Optimizer
 from graphbo.problems.base import Problem
+from graphbo.records import to_dataframe, trial_records
 from graphbo.spaces.base import Design, HyperparameterValue, SearchSpace
 from graphbo.spaces.description import beside
 from graphbo.storage import Ask, Storage, begun_with, evaluation_to_text
 from graphbo.trial import Evaluation, Fidelity, Job, Trial, longest
+
+if TYPE_CHECKING:
+    import pandas
 
 Callback = Callable[[Trial], None]
 _CHARGED = "search_seconds"  # the part of a cost that is the optimiser's
@@ -84,6 +88,14 @@ class Result:
         value = self.best.value
         assert value is not None
         return value
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """Return a row for each trial; `trial_records` says what the columns are.
+
+        Raises:
+            MissingExtraError: If pandas is not installed.
+        """
+        return to_dataframe(trial_records(self.trials))
 
     def __repr__(self) -> str:
         counts = f"trials={len(self.trials)}, failed={self.failed}"
@@ -255,6 +267,10 @@ class Study:
         """The result so far."""
         seconds = self._optimizer_seconds + self._unstored_seconds
         return Result(tuple(self.trials), seconds, self._exhausted)
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """Return a row for each finished trial; see `Result.to_dataframe`."""
+        return self.result.to_dataframe()
 
     def run(
         self,
