@@ -82,11 +82,12 @@ class TrainingEvaluator(Evaluator):
     `graphbo.training.hyperparameters.tuned`.
 
     With a folder for checkpoints, the state is written there after every epoch and kept. A job
-    goes on from its ``checkpoint``, or else from the state that an earlier job with the same
-    architecture, seed, data, recipe, name and arguments of ``build`` and other fidelities than the
-    epochs has left in the folder: a training that was interrupted, or ran for fewer epochs. On a
-    CPU its result is, to the last bit, that of training without the interruption. Where more epochs
-    are recorded than the job asks for, the result is taken from the record.
+    goes on from its ``checkpoint``, which must be in the folder, or else from the state that an
+    earlier job with the same architecture, seed, data, recipe, name and arguments of ``build`` and
+    other fidelities than the epochs has left there: a training that was interrupted, or ran for
+    fewer epochs. On a CPU its result is, to the last bit, that of training without the
+    interruption. Where more epochs are recorded than the job asks for, the result is taken from
+    the record.
 
     Args:
         build: Makes the network of an architecture; it maps images to logits. It must be picklable
@@ -316,17 +317,34 @@ class TrainingEvaluator(Evaluator):
         """Return the furthest state that a job can go on from, if there is one.
 
         Raises:
-            InputError: If a checkpoint is damaged, or of another training or network.
+            InputError: If a checkpoint is damaged, of another training or network, or not in the
+                folder for checkpoints: a job that comes from a file must not say what is read.
         """
-        paths = {Path(job.checkpoint)} if job.checkpoint else set()
         own = self.checkpoint(job)
-        if own is not None and own.exists():
-            paths.add(own)
+        paths = {own.resolve()} if own is not None and own.exists() else set()
+        # Where a study was moved, the folder has the state under the same name.
+        if job.checkpoint and Path(job.checkpoint).name not in {path.name for path in paths}:
+            paths.add(self._within_folder(job.checkpoint))
         states = [load_checkpoint(path, self._identity(job)) for path in sorted(paths)]
         state = max(states, key=lambda state: state["epoch"], default=None)
         if state is not None and _shapes(state["network"]) != _shapes(network.state_dict()):
             raise InputError(f"the checkpoint {paths.pop()} is that of another network")
         return state
+
+    def _within_folder(self, checkpoint: str) -> Path:
+        """Return the path of a checkpoint, links followed, if it is in the folder for them."""
+        if self.checkpoints is None:
+            raise InputError(
+                f"the checkpoint {checkpoint} is not read: the evaluator has no folder for "
+                "checkpoints; name the folder that it is in as checkpoints"
+            )
+        path = Path(checkpoint).resolve()
+        if path.parent != Path(self.checkpoints).resolve():
+            raise InputError(
+                f"the checkpoint {checkpoint} is not read: it is not in the folder "
+                f"{self.checkpoints}, where those of this evaluator are"
+            )
+        return path
 
     def save(self, job: Job, state: State) -> None:
         """Keep the state of a job's training, given a folder for it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,7 @@ MARKER = "graphbo_table"
 MISSING = 65_535
 """The count that stands for a result that was not recorded."""
 _VERSION = 1
+_MOST_RESULTS = 1_000_000_000
 _FACT = "fact_"
 _RESULTS = {"valid": "validation_error", "test": "test_error"}
 
@@ -302,6 +304,8 @@ class CurveTable:
         } | {name: file.array(name, (None, None, None), "u") for name in _RESULTS if name in file}
         if "seconds" in file:
             dimensions = metadata.pop("seconds", 2)
+            if dimensions not in (2, 3):
+                raise InputError(f"{path}: seconds must have 2 or 3 dimensions")
             arrays["seconds"] = file.array("seconds", (None,) * dimensions, "f")
         if "vectors" in file:
             arrays["vectors"] = file.array("vectors", (None, None), "f")
@@ -413,6 +417,23 @@ def counts(accuracies: ArrayLike, images: int) -> NDArray[np.uint16]:
     found = np.isfinite(values)
     rounded = np.rint(np.where(found, values, 0.0) * (images / 100))
     return np.where(found, rounded, MISSING).astype(np.uint16)
+
+
+def unrecorded(shape: tuple[int, int, int], source: str) -> NDArray[np.uint16]:
+    """Return results of which none is recorded yet: `MISSING` in every place.
+
+    Args:
+        shape: The numbers of cells, of trainings of each, and of numbers of epochs.
+        source: Where the shape comes from.
+
+    Raises:
+        InputError: If there are more than a billion of them.
+    """
+    if math.prod(shape) > _MOST_RESULTS:
+        raise InputError(
+            f"{source} claims {' x '.join(map(str, shape))} results, more than any benchmark has"
+        )
+    return np.full(shape, MISSING, np.uint16)
 
 
 def is_curve_table(path: Path) -> bool:

@@ -22,6 +22,7 @@ SPACES: Mapping[str, Callable[..., SearchSpace]] = {
 }
 _LISTS: Mapping[str, type] = {"operations": str, "pools": str, "widths": int}
 _NUMBERS = {"nodes", "max_edges", "max_depth", "max_vertices"}
+_LARGEST = 200
 
 
 def space_from_settings(settings: Mapping[str, Any], *, where: str = "[space]") -> SearchSpace:
@@ -78,5 +79,7 @@ def _check_value(key: str, value: object, where: str) -> None:
     elif key in _NUMBERS:
         if type(value) is not int:
             raise InputError(f"{where}: {key} must be a whole number; got {value!r}")
+        if value > _LARGEST:  # what a table from elsewhere claims must not fill the memory
+            raise InputError(f"{where}: {key} must be at most {_LARGEST}; got {value}")
     elif not isinstance(value, str):
         raise InputError(f"{where}: {key} must be a string; got {value!r}")

@@ -150,7 +150,7 @@ def test_jobs_that_cannot_be_built_or_trained_together_do_not_hurt_others(
         Job(EMPTY, seed=5, checkpoint="nowhere.pt"),
     ]
     reports = together(trainer, jobs)
-    errors = {1: "no such network", 4: "got 9", 5: "got 'colour'", 6: "there is no checkpoint"}
+    errors = {1: "no such network", 4: "got 9", 5: "got 'colour'", 6: "is not read"}
     for i, report in enumerate(reports):
         if i in errors:
             assert report.evaluation is None

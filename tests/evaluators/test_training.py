@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -238,8 +239,11 @@ def test_a_promoted_trial_equals_one_trained_directly(
 ) -> None:
     direct = hard(tmp_path / "a").evaluate_one(Job(CONVOLUTION, fidelity, seed=5))
     low = hard(tmp_path / "b").evaluate_one(Job(CONVOLUTION, {**fidelity, "epochs": 1}, seed=5))
-    # Another folder: what it goes on from is the checkpoint of the job alone.
-    high = hard(tmp_path / "c").evaluate_one(Job(CONVOLUTION, fidelity, 5, low.checkpoint))
+    assert low.checkpoint is not None
+    # Another name: what it goes on from is the checkpoint of the job alone.
+    (tmp_path / "c").mkdir()
+    named = shutil.copy(low.checkpoint, tmp_path / "c" / "named.pt")
+    high = hard(tmp_path / "c").evaluate_one(Job(CONVOLUTION, fidelity, 5, str(named)))
     assert low.curve == direct.curve[:1]
     assert outcome(high) == outcome(direct)
     networks = [
@@ -299,12 +303,12 @@ def test_trainings_that_differ_do_not_share_a_checkpoint(tmp_path: Path) -> None
     ):
         assert hard(tmp_path).checkpoint(other) != hard(tmp_path).checkpoint(job)
         with pytest.raises(InputError, match="another training; what differs is"):
-            hard(None).evaluate_one(replace(other, checkpoint=first.checkpoint))
-    smaller = hard(None, recipe=Recipe(epochs=3, batch_size=8))
+            hard(tmp_path).evaluate_one(replace(other, checkpoint=first.checkpoint))
+    smaller = hard(tmp_path, recipe=Recipe(epochs=3, batch_size=8))
     with pytest.raises(InputError, match="what differs is: recipe"):
         smaller.evaluate_one(replace(job, checkpoint=first.checkpoint))
     with pytest.raises(InputError, match="what differs is: network"):
-        hard(None, build=BUILD).evaluate_one(replace(job, checkpoint=first.checkpoint))
+        hard(tmp_path, build=BUILD).evaluate_one(replace(job, checkpoint=first.checkpoint))
 
 
 def test_a_network_of_the_same_name_with_other_weights_does_not_go_on(tmp_path: Path) -> None:
@@ -314,7 +318,44 @@ def test_a_network_of_the_same_name_with_other_weights_does_not_go_on(tmp_path: 
     job = Job(CONVOLUTION, {"epochs": 1})
     first = evaluator(built(4), checkpoints=tmp_path).evaluate_one(job)
     with pytest.raises(InputError, match="that of another network"):
-        evaluator(built(6)).evaluate_one(replace(job, checkpoint=first.checkpoint))
+        evaluator(built(6), checkpoints=tmp_path).evaluate_one(
+            replace(job, checkpoint=first.checkpoint)
+        )
+
+
+def test_no_checkpoint_outside_of_the_folder_is_read_or_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job(CONVOLUTION, {"epochs": 1})
+    elsewhere = hard(tmp_path / "elsewhere").evaluate_one(job)
+    assert elsewhere.checkpoint is not None
+    outside = Path(elsewhere.checkpoint)
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    (folder / "link.pt").symlink_to(outside)
+    before, read = outside.read_bytes(), []
+    load = torch.load
+    monkeypatch.setattr(torch, "load", lambda *a, **k: (read.append(a[0]), load(*a, **k))[1])
+    for checkpoint in (
+        str(outside),
+        str(folder / ".." / "elsewhere" / outside.name),
+        str(folder / "link.pt"),
+        "/proc/self/environ",
+    ):
+        for keeping in (folder, None):
+            with pytest.raises(InputError, match="is not read"):
+                hard(keeping).evaluate_one(replace(job, checkpoint=checkpoint))
+    assert read == []
+    assert outside.read_bytes() == before
+    assert [path.name for path in folder.iterdir()] == ["link.pt"]
+
+
+def test_a_folder_of_checkpoints_that_was_moved_is_gone_on_from(tmp_path: Path) -> None:
+    first = hard(tmp_path / "old").evaluate_one(Job(CONVOLUTION, {"epochs": 1}))
+    (tmp_path / "old").rename(tmp_path / "new")
+    job = Job(CONVOLUTION, {"epochs": 2}, checkpoint=first.checkpoint)
+    moved = hard(tmp_path / "new").evaluate_one(job)
+    assert outcome(moved) == outcome(hard(None).evaluate_one(replace(job, checkpoint=None)))
 
 
 def test_what_results_depend_on_is_described_alike_in_every_process() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import graphbo.problems.curves
 from graphbo.errors import InputError
 from graphbo.problems import get_problem, list_problems
-from graphbo.problems.curves import MARKER, MISSING, CurveTable, counts, is_curve_table
+from graphbo.problems.curves import MARKER, MISSING, CurveTable, counts, is_curve_table, unrecorded
 from graphbo.spaces import Design
 from graphbo.spaces.cell import CellSpace
 from graphbo.spaces.joint_pool import JointPoolSpace
@@ -276,6 +276,38 @@ def test_wrong_metadata_are_named(tmp_path: Path, metadata: dict[str, Any], mess
     table().write(path)
     with pytest.raises(InputError, match=message):
         CurveTable.read(rewritten(path, **{MARKER: np.array(json.dumps(metadata))}))
+
+
+@pytest.mark.parametrize("seconds", [10**9, -1, "2", [2]])
+def test_seconds_of_absurd_dimensions_are_refused(tmp_path: Path, seconds: Any) -> None:
+    path = tmp_path / "toy.npz"
+    table().write(path)
+    with np.load(path) as arrays:
+        metadata = json.loads(str(arrays[MARKER]))
+    with pytest.raises(InputError, match="seconds must have 2 or 3 dimensions"):
+        CurveTable.read(
+            rewritten(path, **{MARKER: np.array(json.dumps(metadata | {"seconds": seconds}))})
+        )
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        {"type": "cell", "nodes": 10**9, "operations": ["conv"], "on": "edges"},
+        {"type": "chain", "max_depth": 10**9},
+    ],
+)
+def test_a_table_whose_space_would_fill_the_memory_is_refused(
+    tmp_path: Path, space: dict[str, Any]
+) -> None:
+    table(space=space).write(tmp_path / "toy.npz")  # with a checksum that is right
+    with pytest.raises(InputError, match="must be at most 200; got 1000000000"):
+        CurveTable.read(tmp_path / "toy.npz").problem()
+
+
+def test_results_that_no_memory_would_hold_are_refused() -> None:
+    with pytest.raises(InputError, match="made-up claims 1000000 x 1000000 x 10000 results"):
+        unrecorded((10**6, 10**6, 10**4), "made-up")
 
 
 def test_a_write_that_fails_leaves_the_old_file(
