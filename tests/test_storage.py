@@ -260,3 +260,17 @@ def test_entries_that_are_built_to_break_the_reader_are_one_clear_line(
     database.close()
     with pytest.raises(InputError, match="is damaged"):
         Storage(tmp_path / "study.sqlite").log()
+
+
+def test_the_length_is_the_number_of_asks_and_finished_trials() -> None:
+    storage = Storage()
+    storage.identify(IDENTITY)
+    lengths = [storage.length]
+    trials = [running(i, design, ask=i) for i, design in enumerate(SPACE.enumerate()[:3])]
+    for trial in trials:
+        storage.add_ask(trial.number, [trial], seconds=0.0)
+        lengths.append(storage.length)
+    for trial in trials[:2]:
+        storage.finish(finished(trial, value=1.0))
+        lengths.append(storage.length)
+    assert lengths == [0, 1, 2, 3, 4, 5] == [*range(len(storage.log()) + 1)]
