@@ -112,17 +112,12 @@ def _write_table(
 ) -> None:
     """Write the finished trials of one study; needs no problem."""
     from graphbo.records import trial_records
-    from graphbo.report.recorded import read_study, study_files
+    from graphbo.report.recorded import read_study, study_file
 
-    found = study_files(study)
-    if len(found) > 1:
-        raise InputError(
-            f"{study} holds {len(found)} studies, and a table is of one; name one of them, such as "
-            f"{found[0]}"
-        )
-    if output.exists() and output.resolve() == found[0].resolve():
+    found = study_file(study)
+    if output.exists() and output.resolve() == found.resolve():
         raise InputError(f"{output} is the study itself; name another file to write")
-    trials = read_study(found[0]).trials
+    trials = read_study(found).trials
     if not trials:
-        raise InputError(f"{found[0]} has no finished trial to write")
+        raise InputError(f"{found} has no finished trial to write")
     print(f"Written {write(trial_records(trials), output)}")

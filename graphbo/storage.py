@@ -145,10 +145,8 @@ class Storage:
     @property
     def length(self) -> int:
         """The number of asks and finished trials."""
-        # Events are numbered from 0; counting them would take longer with each.
         query = (
-            "SELECT 1 + max(ifnull((SELECT max(event) FROM asks), -1),"
-            " ifnull((SELECT max(event) FROM trials), -1))"
+            "SELECT (SELECT count(*) FROM asks) + (SELECT count(*) FROM trials WHERE event NOTNULL)"
         )
         with self._readable():
             return int(self._database.execute(query).fetchone()[0])

@@ -55,7 +55,7 @@ def test_both_formats_hold_the_trials_of_a_study_without_a_problem(
     ("make", "message"),
     [
         (lambda folder: (folder / "none", folder / "t.csv"), "is no study"),
-        (lambda folder: (folder / "runs", folder / "t.csv"), "holds 2 studies"),
+        (lambda folder: (folder / "runs", folder / "t.csv"), "has 2 studies"),
         (lambda folder: (folder / "study.sqlite", folder / "study.sqlite"), "is the study itself"),
         (lambda folder: (folder / "study.sqlite", folder / "no" / "t.csv"), "cannot be written"),
     ],
