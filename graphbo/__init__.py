@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         NASBench101Space,
         NASBench201Space,
         PoolSpace,
+        ProductSpace,
     )
     from graphbo.study import Result, Study
     from graphbo.trial import Evaluation, Job, Trial
@@ -48,6 +49,7 @@ _EXPORTS = {
     "NASBench201Space": "graphbo.spaces",
     "PoolSpace": "graphbo.spaces",
     "Problem": "graphbo.problems.base",
+    "ProductSpace": "graphbo.spaces",
     "Result": "graphbo.study",
     "Study": "graphbo.study",
     "Trial": "graphbo.trial",
@@ -77,6 +79,7 @@ __all__ = [
     "NASBench201Space",
     "PoolSpace",
     "Problem",
+    "ProductSpace",
     "Result",
     "Study",
     "Trial",

@@ -10,6 +10,7 @@ from graphbo.spaces.joint_pool import JointPoolSpace
 from graphbo.spaces.nasbench101 import NASBench101Space
 from graphbo.spaces.nasbench201 import NASBench201Space
 from graphbo.spaces.pool import PoolSpace
+from graphbo.spaces.product import ProductSpace
 
 __all__ = [
     "INACTIVE",
@@ -25,6 +26,7 @@ __all__ = [
     "NASBench101Space",
     "NASBench201Space",
     "PoolSpace",
+    "ProductSpace",
     "Row",
     "SearchSpace",
     "edit_distance",

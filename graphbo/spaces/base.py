@@ -103,7 +103,7 @@ class SearchSpace(ABC):
     Attributes:
         name: A short name.
         decisions: The choices, parents before the decisions that depend on them.
-        operations: The labels that the architectures may carry.
+        operations: The labels of what the architectures may do.
     """
 
     name: str
@@ -120,6 +120,8 @@ class SearchSpace(ABC):
     """Whether `enumerate` is affordable."""
     configurable: bool = True
     """Whether every point is a configuration of `configuration_space`."""
+    ports: tuple[str, ...] = ()
+    """Further labels of nodes that do nothing, such as where a part begins or ends."""
     hyperparameters: Hyperparameters | None = None
     """What is chosen beside the architecture, if anything; see `JointSpace`."""
 

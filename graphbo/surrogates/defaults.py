@@ -71,7 +71,7 @@ def path_profile(
 ) -> KernelFactory:
     """Return relevance determination over the profile of paths, and maybe over positions."""
     cardinalities = [len(decision.choices) for decision in space.decisions] if positions else []
-    store = FeatureStore(decoder or space.decode, PathProfileMap(space.operations))
+    store = FeatureStore(decoder or space.decode, PathProfileMap(space.operations, space.ports))
     return _PathProfile(store, cardinalities)
 
 

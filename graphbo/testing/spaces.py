@@ -81,7 +81,7 @@ def _check_design(space: SearchSpace, design: Design) -> None:
     assert not space.is_valid((*row, 0)), "a row that is too long must not be valid"
     assert architecture.pruned() == architecture, f"{architecture!r} must be pruned"
     labels = {*architecture.nodes, *(label for _, _, label in architecture.edges)}
-    unknown = labels - {INPUT, OUTPUT, "", *space.operations}
+    unknown = labels - {INPUT, OUTPUT, "", *space.operations, *space.ports}
     assert not unknown, f"{architecture!r} has labels outside the operations: {unknown}"
     if space.decisions:
         assert len(row) == len(space.decisions), f"{row} must have one entry for each decision"

@@ -14,17 +14,23 @@ from graphbo.spaces import (
     CellSpace,
     ChainSpace,
     Decision,
+    FixedSpace,
     HyperparameterSpace,
     JointPoolSpace,
     JointSpace,
     NASBench101Space,
     NASBench201Space,
     PoolSpace,
+    ProductSpace,
     Row,
     SearchSpace,
 )
 from graphbo.testing.optimizers import example_hyperparameters
 from graphbo.testing.spaces import check_space
+
+
+def _small() -> CellSpace:
+    return CellSpace(3, ["a", "b"], on="nodes")
 
 
 def _pool() -> PoolSpace:
@@ -59,11 +65,15 @@ def _joint_pool() -> JointPoolSpace:
         lambda: JointSpace(_pool(), example_hyperparameters()),
         lambda: HyperparameterSpace(example_hyperparameters()),
         _joint_pool,
+        lambda: ProductSpace({"normal": CellSpace(3, ["a"], on="edges"), "reduce": _small()}),
+        lambda: ProductSpace({"stem": ChainSpace(3), "cell": _small()}),
+        lambda: ProductSpace({"fixed": FixedSpace(), "cells": ProductSpace({"cell": _small()})}),
     ],
     ids=[
         "edges", "nodes", "nodes-limited", "edges-limited", "single", "large", "nasbench201",
         "nasbench101-5", "nasbench101-7", "chain", "deep-chain", "single-chain", "pool",
         "single-pool", "pool-on-edges", "joint", "joint-pool", "hyperparameters", "pool-of-joint",
+        "product", "large-product", "nested-product",
     ],
 )  # fmt: skip
 def test_spaces_conform(make: Callable[[], SearchSpace]) -> None:
@@ -132,6 +142,6 @@ def test_the_suite_notices_a_broken_promise(space: SearchSpace, message: str) ->
         check_space(space)
 
 
-@pytest.mark.parametrize("name", ["cell", "chain", "declarative", "pool", "nasbench201"])
+@pytest.mark.parametrize("name", ["cell", "chain", "declarative", "pool", "nasbench201", "product"])
 def test_the_examples_in_the_documentation_are_right(name: str) -> None:
     assert doctest.testmod(importlib.import_module(f"graphbo.spaces.{name}")).failed == 0
