@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from graphbo.spaces import (
         CellSpace,
         ChainSpace,
+        DARTSSpace,
         HyperparameterSpace,
         JointPoolSpace,
         JointSpace,
@@ -36,6 +37,7 @@ _EXPORTS = {
     "Architecture": "graphbo.architecture",
     "CellSpace": "graphbo.spaces",
     "ChainSpace": "graphbo.spaces",
+    "DARTSSpace": "graphbo.spaces",
     "Evaluation": "graphbo.trial",
     "Evaluator": "graphbo.evaluators.base",
     "FunctionEvaluator": "graphbo.evaluators.base",
@@ -66,6 +68,7 @@ __all__ = [
     "Architecture",
     "CellSpace",
     "ChainSpace",
+    "DARTSSpace",
     "Evaluation",
     "Evaluator",
     "FunctionEvaluator",

@@ -4,6 +4,7 @@ from graphbo.edit_distance import EditDistances, edit_distance
 from graphbo.spaces.base import INACTIVE, Decision, Design, Row, SearchSpace
 from graphbo.spaces.cell import CellSpace
 from graphbo.spaces.chain import ChainSpace
+from graphbo.spaces.darts import DARTSCellSpace, DARTSSpace, Genotype
 from graphbo.spaces.declarative import space_from_settings
 from graphbo.spaces.joint import FixedSpace, HyperparameterSpace, JointSpace
 from graphbo.spaces.joint_pool import JointPoolSpace
@@ -16,10 +17,13 @@ __all__ = [
     "INACTIVE",
     "CellSpace",
     "ChainSpace",
+    "DARTSCellSpace",
+    "DARTSSpace",
     "Decision",
     "Design",
     "EditDistances",
     "FixedSpace",
+    "Genotype",
     "HyperparameterSpace",
     "JointPoolSpace",
     "JointSpace",

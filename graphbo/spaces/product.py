@@ -127,30 +127,7 @@ class ProductSpace(SearchSpace):
         Raises:
             ValueError: If the architecture does not consist of such parts.
         """
-        whole = architecture.pruned()
-        parts = {name: Architecture([INPUT, OUTPUT], []) for name in self.parts}
-        found = [whole.input, whole.output]
-        joined: set[tuple[int, int, str]] = set()
-        for name in self.parts:
-            start, end = (_prefixed(name, label) for label in (INPUT, OUTPUT))
-            if start not in whole.nodes or end not in whole.nodes:
-                continue
-            members = _reached(whole, whole.nodes.index(start))
-            position = {node: i for i, node in enumerate(members)}
-            inside = [edge for edge in whole.edges if edge[0] in position and edge[1] in position]
-            parts[name] = Architecture(
-                [self._stripped(name, whole.nodes[node]) for node in members],
-                [(position[u], position[v], self._stripped(name, w)) for u, v, w in inside],
-            )
-            found += members
-            joined |= {*inside, (whole.input, whole.nodes.index(start), "")}
-            joined.add((whole.nodes.index(end), whole.output, ""))
-        if sorted(found) != list(range(len(whole))) or joined != set(whole.edges):
-            raise ValueError(
-                f"an architecture of the space {self.name} has the parts {list(self.parts)} side "
-                f"by side; got {architecture!r}"
-            )
-        return parts
+        return split(architecture, self.parts)
 
     def decode(self, row: Row) -> Architecture:
         """Return the architecture whose parts the slices of a row encode."""
@@ -251,16 +228,52 @@ class ProductSpace(SearchSpace):
             for label in own
         )
 
-    def _stripped(self, name: str, label: str) -> str:
-        prefix = f"{name}{SEPARATOR}"
-        if label and not label.startswith(prefix):
-            raise ValueError(f"{label!r} is no label of the part {name!r} of the space {self.name}")
-        return label.removeprefix(prefix)
+
+def split(architecture: Architecture, names: Collection[str]) -> dict[str, Architecture]:
+    """Return the parts of an architecture by their names; the inverse of `ProductSpace.join`.
+
+    Args:
+        architecture: The architecture.
+        names: The names of the parts; one that is not there has no path from input to output.
+
+    Raises:
+        ValueError: If the architecture does not consist of such parts.
+    """
+    whole = architecture.pruned()
+    parts = {name: Architecture([INPUT, OUTPUT], []) for name in names}
+    found = [whole.input, whole.output]
+    joined: set[tuple[int, int, str]] = set()
+    for name in names:
+        start, end = (_prefixed(name, label) for label in (INPUT, OUTPUT))
+        if start not in whole.nodes or end not in whole.nodes:
+            continue
+        members = _reached(whole, whole.nodes.index(start))
+        position = {node: i for i, node in enumerate(members)}
+        inside = [edge for edge in whole.edges if edge[0] in position and edge[1] in position]
+        parts[name] = Architecture(
+            [_stripped(name, whole.nodes[node]) for node in members],
+            [(position[u], position[v], _stripped(name, w)) for u, v, w in inside],
+        )
+        found += members
+        joined |= {*inside, (whole.input, whole.nodes.index(start), "")}
+        joined.add((whole.nodes.index(end), whole.output, ""))
+    if sorted(found) != list(range(len(whole))) or joined != set(whole.edges):
+        raise ValueError(
+            f"the architecture must have the parts {list(names)} side by side; got {architecture!r}"
+        )
+    return parts
 
 
 def _prefixed(name: str, label: str) -> str:
     # A state and an edge without an operation stay what they are.
     return f"{name}{SEPARATOR}{label}" if label else ""
+
+
+def _stripped(name: str, label: str) -> str:
+    prefix = f"{name}{SEPARATOR}"
+    if label and not label.startswith(prefix):
+        raise ValueError(f"{label!r} is no label of the part {name!r}")
+    return label.removeprefix(prefix)
 
 
 def _chained(rows: Iterable[Row]) -> Row:

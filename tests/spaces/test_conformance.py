@@ -13,6 +13,8 @@ from graphbo.architecture import INPUT, OUTPUT, Architecture
 from graphbo.spaces import (
     CellSpace,
     ChainSpace,
+    DARTSCellSpace,
+    DARTSSpace,
     Decision,
     FixedSpace,
     HyperparameterSpace,
@@ -65,6 +67,8 @@ def _joint_pool() -> JointPoolSpace:
         lambda: JointSpace(_pool(), example_hyperparameters()),
         lambda: HyperparameterSpace(example_hyperparameters()),
         _joint_pool,
+        lambda: DARTSCellSpace(["a", "b"], 2),
+        lambda: DARTSSpace(nodes=2),
         lambda: ProductSpace({"normal": CellSpace(3, ["a"], on="edges"), "reduce": _small()}),
         lambda: ProductSpace({"stem": ChainSpace(3), "cell": _small()}),
         lambda: ProductSpace({"fixed": FixedSpace(), "cells": ProductSpace({"cell": _small()})}),
@@ -73,7 +77,7 @@ def _joint_pool() -> JointPoolSpace:
         "edges", "nodes", "nodes-limited", "edges-limited", "single", "large", "nasbench201",
         "nasbench101-5", "nasbench101-7", "chain", "deep-chain", "single-chain", "pool",
         "single-pool", "pool-on-edges", "joint", "joint-pool", "hyperparameters", "pool-of-joint",
-        "product", "large-product", "nested-product",
+        "darts-cell", "darts", "product", "large-product", "nested-product",
     ],
 )  # fmt: skip
 def test_spaces_conform(make: Callable[[], SearchSpace]) -> None:
@@ -142,6 +146,8 @@ def test_the_suite_notices_a_broken_promise(space: SearchSpace, message: str) ->
         check_space(space)
 
 
-@pytest.mark.parametrize("name", ["cell", "chain", "declarative", "pool", "nasbench201", "product"])
+@pytest.mark.parametrize(
+    "name", ["cell", "chain", "declarative", "pool", "nasbench201", "product", "darts"]
+)
 def test_the_examples_in_the_documentation_are_right(name: str) -> None:
     assert doctest.testmod(importlib.import_module(f"graphbo.spaces.{name}")).failed == 0
