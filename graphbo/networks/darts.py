@@ -199,6 +199,7 @@ class DARTSNetwork(nn.Module):
         width: Multiplies the channels, rounded, to at least 1.
         drop_path: The probability of dropping the result of an operation, skip connections of
             stride 1 excepted, in training. (In the paper it rises from 0 to 0.2 in training.)
+        stem_stride: Stride of the first convolution.
 
     Raises:
         InputError: If there are no cells, a cell cannot be built, or the probability is not at
@@ -220,6 +221,7 @@ class DARTSNetwork(nn.Module):
         in_channels: int = 3,
         width: float = 1.0,
         drop_path: float = 0.0,
+        stem_stride: int = 1,
     ) -> None:
         super().__init__()
         if cells < 1:
@@ -229,7 +231,7 @@ class DARTSNetwork(nn.Module):
         parts = split(architecture, (NORMAL, REDUCE))
         channels = scaled(channels, width)
         self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, _STEM * channels, 3, padding=1, bias=False),
+            nn.Conv2d(in_channels, _STEM * channels, 3, stem_stride, padding=1, bias=False),
             nn.BatchNorm2d(_STEM * channels),
         )
         self.cells = nn.ModuleList()

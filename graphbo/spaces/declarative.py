@@ -11,12 +11,14 @@ from graphbo.errors import InputError
 from graphbo.spaces.base import SearchSpace
 from graphbo.spaces.cell import CellSpace
 from graphbo.spaces.chain import ChainSpace
+from graphbo.spaces.darts import DARTSSpace
 from graphbo.spaces.nasbench101 import NASBench101Space
 from graphbo.spaces.nasbench201 import NASBench201Space
 
 SPACES: Mapping[str, Callable[..., SearchSpace]] = {
     "cell": CellSpace,
     "chain": ChainSpace,
+    "darts": DARTSSpace,
     "nasbench101": NASBench101Space,
     "nasbench201": NASBench201Space,
 }
@@ -29,7 +31,7 @@ def space_from_settings(settings: Mapping[str, Any], *, where: str = "[space]") 
     """Build a search space from settings, such as the ``[space]`` table of a TOML file.
 
     Args:
-        settings: ``type`` is one of ``"cell"``, ``"chain"``, ``"nasbench101"`` and
+        settings: ``type`` is one of ``"cell"``, ``"chain"``, ``"darts"``, ``"nasbench101"`` and
             ``"nasbench201"``; the others are the arguments of that space's class.
         where: How error messages call the settings.
 
