@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -122,6 +123,8 @@ class SearchSpace(ABC):
     """Whether every point is a configuration of `configuration_space`."""
     ports: tuple[str, ...] = ()
     """Further labels of nodes that do nothing, such as where a part begins or ends."""
+    aliases: Mapping[str, str] = MappingProxyType({})
+    """What labels are called if it does not matter in which part of the network they stand."""
     hyperparameters: Hyperparameters | None = None
     """What is chosen beside the architecture, if anything; see `JointSpace`."""
 

@@ -16,6 +16,7 @@ from graphbo.spaces.base import Decision, Design, Row, SearchSpace
 
 SEPARATOR = "/"
 _MAX_ENUMERABLE = 200_000
+_ENDS = {label: f"{SEPARATOR}{label}" for label in (INPUT, OUTPUT)}
 
 
 class ProductSpace(SearchSpace):
@@ -74,6 +75,7 @@ class ProductSpace(SearchSpace):
         )
         self.operations = self._labels(part.operations for part in parts.values())
         self.ports = self._labels((INPUT, OUTPUT, *part.ports) for part in parts.values())
+        self.aliases = _aliases(self.parts)
         self.aligned_positions = all(part.aligned_positions for part in parts.values())
         rows = math.prod(len(decision.choices) for decision in self.decisions)
         self.enumerable = rows <= _MAX_ENUMERABLE and all(p.enumerable for p in parts.values())
@@ -274,6 +276,21 @@ def _stripped(name: str, label: str) -> str:
     if label and not label.startswith(prefix):
         raise ValueError(f"{label!r} is no label of the part {name!r}")
     return label.removeprefix(prefix)
+
+
+def _aliases(parts: Mapping[str, SearchSpace]) -> dict[str, str]:
+    """Return what labels are called without their parts; nothing if no operation is in two."""
+    found = [
+        {part.aliases.get(label, label) for label in part.operations} for part in parts.values()
+    ]
+    if len(set().union(*found)) == sum(map(len, found)):
+        return {}
+    return {
+        # The ends of a part must not become those of the whole.
+        _prefixed(name, label): _ENDS.get(label, part.aliases.get(label, label))
+        for name, part in parts.items()
+        for label in (INPUT, OUTPUT, *part.ports, *part.operations)
+    }
 
 
 def _chained(rows: Iterable[Row]) -> Row:

@@ -96,6 +96,11 @@ def test_logits_have_one_column_per_class(size: int, cells: int) -> None:
     assert network(torch.randn(3, 2, size, size)).shape == (3, 7)
 
 
+def test_the_first_convolution_may_halve_the_image() -> None:
+    network = DARTSNetwork(SAMPLE, channels=2, cells=1, stem_stride=2)
+    assert network.stem(torch.randn(1, 3, 7, 7)).shape == (1, 6, 4, 4)
+
+
 def test_the_width_multiplies_the_channels() -> None:
     wide = DARTSNetwork(SAMPLE, channels=4, cells=3, width=2.0)
     assert parameters(wide) == parameters(DARTSNetwork(SAMPLE, channels=8, cells=3))

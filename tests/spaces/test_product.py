@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from ConfigSpace import ConfigurationSpace
@@ -91,6 +93,24 @@ def test_decisions_and_their_conditions_are_called_by_their_part() -> None:
     assert space.decisions[3].conditions == {"stem/depth": ("2",)}
     assert "stem/conv3x3-8" in space.operations
     assert space.ports == ("stem/input", "stem/output", "cell/input", "cell/output")
+
+
+def test_operations_of_several_parts_have_a_name_without_them() -> None:
+    aliases = CELLS.aliases
+    assert aliases["normal/a"] == aliases["reduce/a"] == "a"
+    assert aliases["normal/input"] == aliases["reduce/input"] != INPUT
+    nested = ProductSpace({"outer": CELLS, "last": EDGES})
+    assert nested.aliases["outer/normal/a"] == nested.aliases["last/a"] == "a"
+    assert ProductSpace({"cell": EDGES, "stem": ChainSpace(2)}).aliases == {}
+
+
+def test_pools_and_joint_spaces_know_the_ports_of_theirs() -> None:
+    pool = PoolSpace([CELLS.sample(np.random.default_rng(0)).architecture], parent=CELLS)
+    joint = JointSpace(CELLS, ConfigurationSpace({"rate": (0.0, 1.0)}))
+    for space in (pool, joint):
+        assert (space.ports, space.aliases) == (CELLS.ports, CELLS.aliases)
+        assert set(space.operations) <= set(CELLS.operations)
+        assert pickle.loads(pickle.dumps(space)).aliases == CELLS.aliases
 
 
 def test_positions_are_aligned_where_they_are_in_every_part() -> None:
