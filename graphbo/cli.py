@@ -128,33 +128,50 @@ def search(
     retries: Annotated[
         int, typer.Option(help="How often an evaluation starts again whose worker died.")
     ] = 1,
+    objectives: Annotated[
+        str | None,
+        typer.Option(
+            help="What to minimise instead of the problem's own objective: names of what it "
+            "reports, commas between; several are for graph-ehvi, nsga2, parego and random."
+        ),
+    ] = None,
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option(help="What must hold, such as 'parameters<=1e6'; may be given repeatedly."),
+    ] = None,
     checkpoints: Annotated[
         bool, typer.Option(help="Keep the states of trainings, to go on from after a stop.")
     ] = True,
     data: Data = None,
     output: Output = None,
 ) -> None:
-    """Search for a good architecture, and print and draw the best.
+    """Search for a good architecture or a Pareto front, and print and draw what is found.
 
     The same command goes on with a search that was stopped.
     """
     from graphbo.budget import Budget
+    from graphbo.goals import Goals
     from graphbo.optimizers.registry import AUTO, file_name
     from graphbo.problems.registry import get_problem
     from graphbo.report.progress import search_progress
     from graphbo.study import Study
 
     task = get_problem(problem, data)
+    names = [name.strip() for name in (objectives or task.objective).split(",")]
+    goals = Goals.of(names, constraint or ())
     if trials is None and budget_seconds is None and budget_epochs is None:
         trials = task.trials
     budget = Budget(trials, budget_seconds, budget_epochs)
-    output = output or Path("runs", f"{task.name}-{file_name(optimizer)}-{seed}")
+    pursued = "" if names == [task.objective] and goals.plain else f"-{file_name(f'for:{goals}')}"
+    output = output or Path("runs", f"{task.name}{pursued}-{file_name(optimizer)}-{seed}")
     if checkpoints and task.evaluator.checkpoints is None:
         task.evaluator.checkpoints = (output / "checkpoints").absolute()
     storage = output / "study.sqlite"
     study = Study.of(
         task,
         optimizer,
+        objective=names,
+        constraints=goals.constraints,
         seed=seed,
         batch=batch,
         workers=workers,
@@ -194,6 +211,12 @@ def _print_result(problem: Problem, result: Result) -> None:
     if result.failed == count:
         print("No architecture was evaluated successfully.")
         return
+    if result.goals is not None and not result.front:
+        print(f"None of {count} trials keeps {result.goals.bounds}.")
+        return
+    if result.goals is not None and len(result.goals.objectives) > 1:
+        _print_front(result)
+        return
     best = result.best
     alone = isinstance(problem.space, HyperparameterSpace)
     kind = "configurations" if alone else "architectures"
@@ -202,17 +225,38 @@ def _print_result(problem: Problem, result: Result) -> None:
     lines += [f"{name}: {value}" for name, value in result.hyperparameters.items()]
     print("\n".join("  " + line for line in lines), end="\n\n")
     objectives = {} if best.evaluation is None else best.evaluation.objectives
-    for name, value in objectives.items():
+    bounded = () if result.goals is None else result.goals.names
+    reported = {**objectives, **{name: best.outcomes[name] for name in bounded}}
+    for name, value in reported.items():
         print(f"  {quantity(name, value)}")
-    if problem.optimum is not None:
+    if problem.optimum is not None and result.goals is None:
         print(f"  {result.value - problem.optimum:.3g} above the optimum of the problem")
+
+
+def _print_front(result: Result) -> None:
+    from graphbo.report.progress import print_table
+
+    assert result.goals is not None
+    names, front = result.goals.objectives, result.front
+    print_table(
+        f"The front has {len(front)} of {len(result.trials)} trials",
+        ["trial", *(name.replace("_", " ") for name in names), "architecture"],
+        [
+            [
+                str(trial.number + 1),
+                *(f"{value:.6g}" for value in result.goals.values(trial)),
+                trial.design.architecture.to_string(),
+            ]
+            for trial in front
+        ],
+    )
 
 
 def _write_pictures(problem: Problem, result: Result, folder: Path) -> None:
     from graphbo.report import draw, search_figure
     from graphbo.spaces import HyperparameterSpace
 
-    if result.failed == len(result.trials):
+    if not result.front:
         return
     try:
         figure = search_figure(result.trials, objective=problem.objective, optimum=problem.optimum)
