@@ -210,13 +210,13 @@ class GraphBO(PoolSearch):
             raise InputError(
                 f"{self.name} keeps constraints with the acquisition logei; got {self.acquisition}"
             )
-        self._outcomes = Outcomes(
-            self.space, self._kernels, goals, self.known, self._modelled(goals)
-        )
+        names, fitted = self._to_model(goals)
+        self._outcomes = Outcomes(self.space, self._kernels, goals, self.known, names, fitted)
 
-    def _modelled(self, goals: Goals) -> dict[str, GraphSurrogate]:
-        """Return the surrogates of outcomes that are fitted here."""
-        return {goals.objectives[0]: self.surrogate}
+    def _to_model(self, goals: Goals) -> tuple[Sequence[str], dict[str, GraphSurrogate]]:
+        """Return which outcomes are needed, and the surrogates of those that are fitted here."""
+        bounded = dict.fromkeys(constraint.name for constraint in goals.constraints)
+        return list(bounded), {goals.objectives[0]: self.surrogate}
 
     def _without_model(
         self, n: int, rng: np.random.Generator, taken: Sequence[Design], origin: str
@@ -239,7 +239,7 @@ class GraphBO(PoolSearch):
         self, exclude: set[Design], chosen: Sequence[Design], rng: np.random.Generator
     ) -> Sequence[Design]:
         pool = super()._pool(exclude, chosen, rng)
-        if self.space.hyperparameters is None:
+        if self.space.hyperparameters is None or not self.surrogate.models:
             return pool
         from graphbo.acquisition.ascent import with_ascents
 
@@ -259,7 +259,7 @@ class GraphBO(PoolSearch):
         self._alone = None
         completed = self.completed
         designs = [trial.design for trial in completed]
-        values = [trial.value for trial in completed if trial.value is not None]
+        values = self._values(completed, rng)
         fit_on = last_refit(len(completed))
         if fit_on == self._fitted_on:
             self.surrogate.condition(designs, values)
@@ -268,6 +268,10 @@ class GraphBO(PoolSearch):
         if self._outcomes is not None:
             self._outcomes.observe(completed, fit_on, refit=fit_on != self._fitted_on)
         self._fitted_on = fit_on
+
+    def _values(self, trials: Sequence[Trial], rng: np.random.Generator) -> Sequence[float]:
+        """Return what the surrogate is fitted to, one value for each completed trial."""
+        return [trial.value for trial in trials if trial.value is not None]
 
     def _incumbents(self) -> list[torch.Tensor] | None:
         """Return for each model the lowest target that keeps the constraints.

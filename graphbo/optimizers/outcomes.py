@@ -28,6 +28,7 @@ class Outcomes:
         kernels: The kernels of the surrogates; see `GraphSurrogate`.
         goals: What the search is for.
         known: What can be computed of a design.
+        names: The outcomes to model.
         fitted: The surrogates of outcomes that somebody else fits.
 
     Attributes:
@@ -40,13 +41,14 @@ class Outcomes:
         kernels: Sequence[Kernel | KernelFactory | ModelFactory],
         goals: Goals,
         known: Known,
+        names: Sequence[str],
         fitted: Mapping[str, GraphSurrogate],
     ) -> None:
         self.goals = goals
         self.known = known
         self.surrogates = {
             name: fitted[name] if name in fitted else GraphSurrogate(space, kernels)
-            for name in goals.names
+            for name in names
             if name not in known
         }
         self._own = [name for name in self.surrogates if name not in fitted]

@@ -12,7 +12,7 @@ from scipy.stats import norm
 from torch import Tensor
 
 from graphbo.acquisition import ACQUISITIONS, score
-from graphbo.acquisition.pending import _log_h
+from graphbo.acquisition.pending import log_h
 from graphbo.kernels import OneHotKernel, WLRBFKernel
 from graphbo.spaces import CellSpace
 from graphbo.surrogates import GraphGP, NormalScores, fit
@@ -157,7 +157,7 @@ def test_the_closed_form_holds_far_out(z: float) -> None:
         if z > -1e3
         else -x * x / 2 - log(2 * pi) / 2 - 2 * log(-x)
     )
-    ours = _log_h(torch.tensor(z, dtype=torch.float64)).item()
+    ours = log_h(torch.tensor(z, dtype=torch.float64)).item()
     assert ours == pytest.approx(float(exact), rel=1e-7)
 
 
