@@ -130,7 +130,7 @@ def log_noisy_expected_hypervolume_improvement(
         [
             model(observed).squeeze(-1)
             if isinstance(model, KnownOutcome)
-            else model.moments(observed)[0]
+            else model.moments_with(observed, observed[:1])[0]
             for model in models
         ],
         dim=-1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from graphbo.acquisition.expected_improvement import score
 from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.goals import Goals
-from graphbo.optimizers import GraphBO, OneHotGP
+from graphbo.optimizers import NSGA2, GraphBO, GraphEHVI, OneHotGP, make_optimizer
 from graphbo.optimizers.base import Optimizer
+from graphbo.optimizers.domination import ranked
+from graphbo.optimizers.parego import augmented_chebyshev
 from graphbo.spaces import CellSpace, Design
 from graphbo.surrogates import weisfeiler_lehman
 from graphbo.trial import Evaluation, Trial
@@ -157,3 +160,131 @@ def test_one_hot_gp_keeps_constraints_too() -> None:
     optimizer.pursue(Goals.of("error", ["size<=5"]), {"size": size})
     tell_all(optimizer, sample(8))
     assert max(map(size, optimizer.ask(3))) <= 5
+
+
+# Several objectives ---------------------------------------------------------------------------
+
+BOTH = Goals.of(["error", "size"])
+
+
+def pursuing(name: str, goals: Goals = BOTH, known: bool = False, **settings: Any) -> Optimizer:
+    if name == "graph-ehvi":
+        settings = {"initial": 4, "kernels": KERNELS, **settings}
+    optimizer = make_optimizer(name, SPACE, **settings)
+    optimizer.pursue(goals, {"size": size} if known else {})
+    return optimizer
+
+
+def found_volume(optimizer: Optimizer, trials: int) -> float:
+    for _ in range(trials):
+        tell_all(optimizer, optimizer.ask())
+    return BOTH.hypervolume(optimizer.completed, (21.0, 19.0))
+
+
+def test_graph_ehvi_finds_more_of_the_front_than_chance() -> None:
+    found = found_volume(pursuing("graph-ehvi"), 10)
+    assert found > max(found_volume(pursuing("random", seed=seed), 10) for seed in range(3))
+
+
+def test_graph_ehvi_learns_only_what_is_not_known() -> None:
+    optimizer = pursuing("graph-ehvi", known=True)
+    tell_all(optimizer, optimizer.ask(6))
+    optimizer.ask()
+    assert isinstance(optimizer, GraphEHVI)
+    assert optimizer._outcomes is not None
+    assert list(optimizer._outcomes.surrogates) == ["error"]
+
+
+def test_graph_ehvi_keeps_constraints_and_starts_without_anything_feasible() -> None:
+    goals = Goals.of(["error", "size"], ["size<=4"])
+    large = [design for design in POOL if size(design) > 8][:6]
+    for known in (False, True):
+        optimizer = pursuing("graph-ehvi", goals, known)
+        tell_all(optimizer, large)
+        (first,) = optimizer.ask()
+        assert size(first) < 8
+        tell_all(optimizer, [first])
+        if known:
+            assert max(map(size, optimizer.ask(3))) <= 4
+
+
+def test_graph_ehvi_looks_closely_at_the_best_and_keeps_the_order_of_the_rest() -> None:
+    optimizer = pursuing("graph-ehvi", screened=5)
+    tell_all(optimizer, optimizer.ask(8))
+    optimizer.ask()
+    assert isinstance(optimizer, GraphEHVI)
+    found = optimizer._score(POOL, [], np.random.default_rng(0))
+    assert np.isfinite(found).all()
+    assert optimizer._alone is not None
+    screened = optimizer._alone[1].numpy()
+    left = np.array([i for i, d in enumerate(POOL) if d not in optimizer.seen])
+    close = left[np.argsort(-screened[left])[:5]]
+    rest = np.setdiff1d(np.arange(len(POOL)), close)
+    assert found[close].min() >= found[rest].max() - 1e-9
+    assert (
+        np.argsort(found[rest], kind="stable") == np.argsort(screened[rest], kind="stable")
+    ).all()
+
+
+def test_graph_ehvi_is_for_three_objectives_at_most() -> None:
+    with pytest.raises(InputError, match="up to 3 objectives; got 4; take nsga2 or parego"):
+        pursuing("graph-ehvi", Goals.of(["a", "b", "c", "d"]))
+    with pytest.raises(InputError, match="screened=0"):
+        make_optimizer("graph-ehvi", SPACE, screened=0)
+
+
+def test_graph_ehvi_with_one_objective_is_graph_bo() -> None:
+    asked = []
+    for name in ("graph-bo", "graph-ehvi"):
+        optimizer = make_optimizer(name, SPACE, initial=4, kernels=KERNELS)
+        tell_all(optimizer, optimizer.ask(6))
+        asked.append(optimizer.ask(2))
+    assert asked[0] == asked[1]
+
+
+def test_nsga2_keeps_the_least_dominated_half_of_each_generation() -> None:
+    optimizer = pursuing("nsga2", population=6)
+    assert isinstance(optimizer, NSGA2)
+    first = optimizer.ask(6)
+    assert optimizer.members == []
+    tell_all(optimizer, first)
+    assert {trial.design for trial in optimizer.members} == set(first)
+    second = optimizer.ask(6)
+    assert {design.origin for design in second} <= {"crossover", "mutation", "random"}
+    tell_all(optimizer, second)
+    expected = ranked([*map(result, first), *map(result, second)], BOTH)[:6]
+    assert [trial.design for trial in optimizer.members] == [trial.design for trial in expected]
+
+
+def test_nsga2_goes_from_what_breaks_the_constraints_to_what_keeps_them() -> None:
+    optimizer = pursuing("nsga2", Goals.of(["error", "size"], ["size<=4"]), population=6)
+    tell_all(optimizer, optimizer.ask(6))
+    for _ in range(5):
+        tell_all(optimizer, optimizer.ask(6))
+    assert isinstance(optimizer, NSGA2)
+    assert all(size(trial.design) <= 4 for trial in optimizer.members)
+
+
+@pytest.mark.parametrize("settings", [{"population": 1}, {"crossover": 1.5}])
+def test_nsga2_refuses_settings_out_of_range(settings: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"at least 2 members|from 0 to 1"):
+        make_optimizer("nsga2", SPACE, **settings)
+
+
+def test_the_chebyshev_function_is_the_largest_weighted_objective_and_a_little_of_the_sum() -> None:
+    values = np.array([[0.0, 4.0], [2.0, 2.0], [1.0, 3.0]])
+    found = augmented_chebyshev(values, np.array([0.25, 0.75]))
+    np.testing.assert_allclose(found, [0.75 + 0.0375, 0.25 + 0.0125, 0.375 + 0.025])
+    constant = augmented_chebyshev(np.ones((3, 2)), np.array([0.5, 0.5]))
+    assert constant.tolist() == [0, 0, 0]
+
+
+def test_parego_weighs_the_objectives_anew_at_each_proposal() -> None:
+    optimizer = pursuing("parego", initial=4)
+    assert isinstance(optimizer, OneHotGP)
+    tell_all(optimizer, optimizer.ask(8))
+    fitted = []
+    for _ in range(2):
+        optimizer.ask()
+        fitted.append(optimizer.surrogate.transform.values)
+    assert fitted[0].tolist() != fitted[1].tolist()
