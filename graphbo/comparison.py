@@ -251,8 +251,8 @@ def _report_fronts(
     try:
         figure = hypervolume_figure(curves, title=problem.name, best=scale.best)
         figure.savefig(folder / "hypervolume.png", dpi=150)
-        together = fronts if truth is None else {**fronts, "true front": truth}
-        figure = front_figure(together, goals, title=f"{problem.name}: the fronts of all runs")
+        title = f"{problem.name}: the fronts of all runs"
+        figure = front_figure(fronts, goals, truth=truth, title=title)
         figure.savefig(folder / "fronts.png", dpi=150)
     except MissingExtraError as error:
         summary["note"] = f"no pictures: {error}"

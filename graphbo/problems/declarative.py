@@ -142,9 +142,10 @@ class UserFunction:
     folder: str
     target: str
 
-    def __call__(self, architecture: Architecture) -> float:
+    def __call__(self, architecture: Architecture) -> float | Mapping[str, float]:
         """Call the function."""
-        return float(self.load()(architecture))
+        found: float | Mapping[str, float] = self.load()(architecture)
+        return found
 
     def load(self) -> Any:
         """Import the module, which runs its code, and return the function.

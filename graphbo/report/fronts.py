@@ -210,6 +210,7 @@ def front_figure(
     goals: Goals,
     *,
     trials: Sequence[Trial] = (),
+    truth: Sequence[Trial] | None = None,
     title: str = "",
 ) -> Figure:
     """Plot Pareto fronts in their first two objectives.
@@ -218,6 +219,7 @@ def front_figure(
         fronts: By name, the trials of each front.
         goals: The objectives.
         trials: Further trials, drawn as dots.
+        truth: The true front, if it is known.
         title: The title.
 
     Raises:
@@ -227,14 +229,18 @@ def front_figure(
     dots = [goals.values(trial)[:2] for trial in trials if trial.value is not None]
     if dots:
         ax.plot(*zip(*dots, strict=True), "o", markersize=3, color="#b8b8b8", label="trial")
-    for i, (name, front) in enumerate(fronts.items()):
+    lines = [
+        (name, front, COLORS[i % len(COLORS)], DASHES[i % len(DASHES)])
+        for i, (name, front) in enumerate(fronts.items())
+    ]
+    for name, front, color, dashes in [*lines, ("true front", truth or (), "#000000", "solid")]:
         points = sorted(goals.values(trial)[:2] for trial in front)
         if points:
             ax.plot(
                 *zip(*points, strict=True),
                 drawstyle="steps-post",
-                color=COLORS[i % len(COLORS)],
-                linestyle=DASHES[i % len(DASHES)],
+                color=color,
+                linestyle=dashes,
                 marker="o",
                 markersize=4,
                 label=name,
