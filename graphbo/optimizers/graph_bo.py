@@ -96,7 +96,7 @@ class PoolSearch(Optimizer):
         parents = [trial.design for trial in self._ranked()[:_PARENTS]]
         waiting = [*self.pending, *chosen]
         return candidates(
-            self.space, parents, exclude, rng, lambda pool: self._score(pool, waiting, rng)
+            self.space, parents, exclude, rng, lambda pool: self._estimate(pool, waiting, rng)
         )
 
     def _ranked(self) -> list[Trial]:
@@ -110,6 +110,12 @@ class PoolSearch(Optimizer):
         self, pool: Sequence[Design], pending: Sequence[Design], rng: np.random.Generator
     ) -> npt.NDArray[np.float64]:
         raise NotImplementedError
+
+    def _estimate(
+        self, pool: Sequence[Design], pending: Sequence[Design], rng: np.random.Generator
+    ) -> npt.NDArray[np.float64]:
+        """Return scores for the evolution of a pool, which may be rougher than `_score`."""
+        return self._score(pool, pending, rng)
 
 
 class RandomRanking(PoolSearch):

@@ -112,36 +112,58 @@ class GraphEHVI(GraphBO):
             else:
                 self._scales[name] = self._outcomes.surrogates[name].transform
 
+    def _estimate(
+        self, pool: Sequence[Design], pending: Sequence[Design], rng: np.random.Generator
+    ) -> npt.NDArray[np.float64]:
+        if not self._several:
+            return super()._estimate(pool, pending, rng)
+        estimate: npt.NDArray[np.float64] = self._screened(pool).numpy()
+        return estimate
+
     def _score(
         self, pool: Sequence[Design], pending: Sequence[Design], rng: np.random.Generator
     ) -> npt.NDArray[np.float64]:
-        if self.goals is None or self._outcomes is None or not self._several:
+        if self._outcomes is None or not self._several:
             return super()._score(pool, pending, rng)
         import torch
 
-        feasibility = self._outcomes.log_feasibility(pool)
-        kept = [i for i, trial in enumerate(self.completed) if self.goals.feasible(trial)]
-        if not kept:
-            alone: npt.NDArray[np.float64] = feasibility.numpy()
-            return alone
-        scales = [self._scales[name].scores for name in self.goals.objectives]
-        targets = torch.from_numpy(np.stack(scales, axis=1)[kept])
         if self._alone is None or self._alone[0] is not pool:
             # The same pool is ranked for each design of a batch.
-            self._alone = pool, self._screen(pool, targets) + feasibility
+            self._alone = pool, self._screened(pool)
         result = self._alone[1].clone()
+        kept, targets = self._feasible_targets()
+        if not kept:
+            alone: npt.NDArray[np.float64] = result.numpy()
+            return alone
         candidates = result.clone()
         candidates[self._positions(pool, {*self._seen, *pending})] = -torch.inf
         best = candidates.topk(min(self.screened, len(pool))).indices
         best = best[candidates[best] > -torch.inf]
         if len(best):
             chosen = [pool[int(i)] for i in best]
-            close = self._close(chosen, targets, kept, pending) + feasibility[best]
+            close = self._close(chosen, targets, kept, pending)
+            close = close + self._outcomes.log_feasibility(pool)[best]
             # The others keep their order, behind these.
             result += min(0.0, float(close.min() - result.max()))
             result[best] = close
         scores: npt.NDArray[np.float64] = result.numpy()
         return scores
+
+    def _feasible_targets(self) -> tuple[list[int], torch.Tensor]:
+        """Return which completed trials keep the constraints, and their targets, `k x m`."""
+        import torch
+
+        assert self.goals is not None
+        kept = [i for i, trial in enumerate(self.completed) if self.goals.feasible(trial)]
+        scales = [self._scales[name].scores for name in self.goals.objectives]
+        return kept, torch.from_numpy(np.stack(scales, axis=1)[kept])
+
+    def _screened(self, pool: Sequence[Design]) -> torch.Tensor:
+        """Return what ranks a pool at first: the probability of feasibility alone if need be."""
+        assert self._outcomes is not None
+        feasibility = self._outcomes.log_feasibility(pool)
+        kept, targets = self._feasible_targets()
+        return self._screen(pool, targets) + feasibility if kept else feasibility
 
     def _models(self) -> Iterator[list[SurrogateModel | None]]:
         """Yield for each kernel the models of the objectives, None for what is known."""
