@@ -236,18 +236,19 @@ def _print_result(problem: Problem, result: Result) -> None:
 
 
 def _print_front(result: Result) -> None:
+    from graphbo.report.page.trials import operations_of
     from graphbo.report.progress import print_table
 
     assert result.goals is not None
     names, front = result.goals.objectives, result.front
     print_table(
         f"The front has {len(front)} of {len(result.trials)} trials",
-        ["trial", *(name.replace("_", " ") for name in names), "architecture"],
+        ["trial", *(name.replace("_", " ") for name in names), "operations"],
         [
             [
                 str(trial.number + 1),
                 *(f"{value:.6g}" for value in result.goals.values(trial)),
-                trial.design.architecture.to_string(),
+                operations_of(trial.design.architecture),
             ]
             for trial in front
         ],

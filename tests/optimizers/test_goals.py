@@ -182,8 +182,8 @@ def found_volume(optimizer: Optimizer, trials: int) -> float:
 
 
 def test_graph_ehvi_finds_more_of_the_front_than_chance() -> None:
-    found = found_volume(pursuing("graph-ehvi"), 10)
-    assert found > max(found_volume(pursuing("random", seed=seed), 10) for seed in range(3))
+    chance = [found_volume(pursuing("random", seed=seed), 14) for seed in range(10)]
+    assert found_volume(pursuing("graph-ehvi"), 14) > np.quantile(chance, 0.8)
 
 
 def test_graph_ehvi_learns_only_what_is_not_known() -> None:
