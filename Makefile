@@ -11,7 +11,7 @@ search: $(VENV)/.installed
 
 # Everything CI does: lint, formatting, types, tests and notebooks.
 test: $(VENV)/.installed-dev lint
-	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -17,12 +17,13 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from graphbo import __version__
 from graphbo.advice import (
@@ -121,6 +122,10 @@ CONDITIONS = (
     Condition("ackley8", ANY_SPACE, trials=100),
     Condition("mlp-digits", ANY_SPACE, trials=50),
     Condition("mlp-digits", CHOICE, trainings=20),
+    Condition("cells-digits", ANY_SPACE, trials=60, seeds=5),
+    Condition("cells-digits", CHOICE, trainings=20, seeds=5),
+    Condition("cells-digits-table", ANY_SPACE, trials=150, seeds=20),
+    Condition("cells-digits-table", CHOICE, trainings=40, seeds=20),
 )
 
 
@@ -258,7 +263,7 @@ def condense(
     if missing:
         print(f"{condition.name}: no runs of {', '.join(missing)}", file=sys.stderr)
     runs = {name: [each[seed] for seed in seeds] for name, each in found.items()}
-    epochs, areas = _epochs(condition, problem), {}
+    epochs, areas, in_seconds = _epochs(condition, problem), {}, {}
     if epochs is None:
         assert condition.trials is not None
         curves = regret_curves(problem, runs, condition.trials)
@@ -266,7 +271,11 @@ def condense(
     else:
         grid, curves = spending_curves(problem, runs, epochs, "epochs")
         index = [round(share * len(grid)) - 1 for share in SHARES]
-        areas = {name: curve.mean(axis=1) for name, curve in curves.items()}
+        areas = _areas(curves)
+        everything = [result for results in runs.values() for result in results]
+        shortest = min(spent(result.trials, "seconds")[-1] for result in everything)
+        if shortest > 0:
+            in_seconds = _areas(spending_curves(problem, runs, shortest, "seconds")[1])
     return Measurement(
         name=condition.name,
         problem=problem.name,
@@ -277,6 +286,7 @@ def condense(
         # What rounding leaves of a regret of nought would break ties.
         regrets={name: np.round(curve[:, index].T, 9) + 0.0 for name, curve in curves.items()},
         areas=areas,
+        areas_in_seconds=in_seconds,
         seconds={
             name: sum(each.optimizer_seconds for each in results)
             / sum(len(each.trials) for each in results)
@@ -284,6 +294,10 @@ def condense(
         },
         inapplicable=refused,
     )
+
+
+def _areas(curves: Mapping[str, npt.NDArray[np.float64]]) -> dict[str, npt.NDArray[np.float64]]:
+    return {name: curve.mean(axis=1) for name, curve in curves.items()}
 
 
 def _finished(condition: Condition, problem: Problem, name: str, folder: Path) -> dict[int, Result]:
@@ -339,11 +353,11 @@ def summary(measurements: Sequence[Measurement], command: str) -> dict[str, Any]
                         "mean_rank": [each.mean_rank(name, i) for i in _points(each)],
                         "seconds_per_trial": each.seconds[name],
                     }
-                    | ({"mean_area": float(each.areas[name].mean())} if each.areas else {})
+                    | {f"mean_{key}": float(areas[name].mean()) for key, areas in _kinds(each)}
                     for name in each.regrets
                 },
                 "paired": _paired(each),
-                "area_rank": mean_ranks(each.areas) if each.areas else {},
+                **{f"{key}_rank": mean_ranks(areas) for key, areas in _kinds(each)},
                 "inapplicable": dict(each.inapplicable),
             }
             for each in measurements
@@ -359,10 +373,15 @@ def _paired(measurement: Measurement) -> dict[str, list[dict[str, float | None]]
     rows = {
         name: [values[first][i] - values[name][i] for i in _points(measurement)] for name in others
     }
-    if measurement.areas:
-        areas = measurement.areas
+    for _, areas in _kinds(measurement):
         rows = {name: [*row, areas[first] - areas[name]] for name, row in rows.items()}
     return {name: [difference(each) for each in row] for name, row in rows.items()}
+
+
+def _kinds(measurement: Measurement) -> list[tuple[str, Mapping[str, npt.NDArray[np.float64]]]]:
+    """Return the areas that there are, by the name that they have in the result."""
+    kinds = ("area", measurement.areas), ("area_in_seconds", measurement.areas_in_seconds)
+    return [(key, areas) for key, areas in kinds if areas]
 
 
 def _points(measurement: Measurement) -> range:
@@ -382,8 +401,9 @@ def _condition_table(entry: dict[str, Any]) -> str:
     unit = "full trainings, in epochs" if entry["fidelities"] else "trials"
     batch = f", {entry['workers']} at a time" if entry["workers"] > 1 else ""
     points = entry["points"]
-    area = ["area"] if entry["area_rank"] else []
-    head = [f"regret (mean rank) after {unit}", *(f"{point:g}" for point in points), *area]
+    areas = _areas_of(entry)
+    head = [f"regret (mean rank) after {unit}", *(f"{point:g}" for point in points)]
+    head += [key.replace("_", " ") for key in areas]
     head.append("s per trial")
     lines = [f"**`{entry['problem']}`{batch}**, {entry['seeds']} seeds", ""]
     rows = [head, ["---", *["---:"] * (len(head) - 1)]]
@@ -392,8 +412,7 @@ def _condition_table(entry: dict[str, Any]) -> str:
             f"{'-' if regret is None else format(regret, '.3g')} ({rank:.1f})"
             for regret, rank in zip(found["mean_regret"], found["mean_rank"], strict=True)
         ]
-        if entry["area_rank"]:
-            cells.append(f"{found['mean_area']:.3g} ({entry['area_rank'][name]:.1f})")
+        cells += [f"{found[f'mean_{k}']:.3g} ({entry[f'{k}_rank'][name]:.1f})" for k in areas]
         rows.append([f"`{name}`", *cells, f"{found['seconds_per_trial']:.2g}"])
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     if entry["paired"]:
@@ -405,10 +424,14 @@ def _condition_table(entry: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _areas_of(entry: dict[str, Any]) -> list[str]:
+    return [key for key in ("area", "area_in_seconds") if f"{key}_rank" in entry]
+
+
 def _paired_table(entry: dict[str, Any]) -> list[str]:
     first = next(iter(entry["optimizers"]))
     head = [f"regret of `{first}` minus that of", *(f"{point:g}" for point in entry["points"])]
-    head += ["area"] if entry["area_rank"] else []
+    head += [key.replace("_", " ") for key in _areas_of(entry)]
     rows = [head, ["---", *["---:"] * (len(head) - 1)]]
     for name, differences in entry["paired"].items():
         cells = [

@@ -317,6 +317,9 @@ def table(result: dict[str, Any]) -> str:
             f"| workers of {name} | {row['kills']} | {row['trials']} | {row['lost']} "
             f"| {row['repeated']} |"
         )
+    if "kills" in result:
+        same = "is" if result["kills"]["history_unchanged"] else "is not"
+        lines += ["", f"What the killed drivers left {same} the history of a driver left alone."]
     if "overhead" in result:
         lines += ["", "| evaluated in | overhead of a trial |", "| --- | --: |"]
         names = {"none": "the driver itself"}

@@ -5,8 +5,9 @@
 Copies each folder's ``summary.json`` to ``benchmarks/results/VERSION/PROBLEM.json``, and replaces
 what stands between the marks in the README (``comparison``), in docs/comparison.md (``conditions``,
 ``darts``, ``advice``), in docs/kernels.md (``regression``, ``ablation``, ``speed``, ``motif``), in
-docs/training.md (``throughput``, ``batch``, ``estimators``), in docs/optimizers.md (``exercise``),
-in docs/studies.md (``faults``) and in docs/embeddings.md (``embedding-regression``,
+docs/training.md (``throughput``, ``batch``, ``estimators``), in docs/optimizers.md (``exercise``,
+``large-cost``, ``large-gain``), in docs/studies.md (``faults``) and in docs/embeddings.md
+(``embedding-regression``,
 ``embedding-search``, ``pool``, ``objectives``) by tables of the results stored there.
 ``--pool FOLDER`` stores the one comparison among those.
 """
@@ -31,6 +32,7 @@ import exercise
 import faults
 import kernel_regression
 import kernel_speed
+import large_study
 import objectives_ablation
 import planted_motif
 import throughput
@@ -84,6 +86,8 @@ def main() -> None:
         ("training", "batch", "batch-*", batch_cost.table),
         ("training", "estimators", "estimators*", estimators.table),
         ("optimizers", "exercise", "exercise*", exercise.table),
+        ("optimizers", "large-cost", "large_study", large_study.cost_table),
+        ("optimizers", "large-gain", "large_study_quality", large_study.quality_table),
         ("comparison", "darts", "darts*", darts.table),
         ("studies", "faults", "faults*", faults.table),
         (

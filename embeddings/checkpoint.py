@@ -144,8 +144,26 @@ def _state(pretrained: Pretrained) -> dict[str, Tensor]:
 
 
 def _rebuilt(plan: Mapping[str, Any], state: Mapping[str, Tensor]) -> Pretrained:
+    _check_sizes(plan, state)
     with torch.random.fork_rng(devices=[]):  # the first weights are drawn, and replaced
         encoder = make_encoder(**plan["encoder"])
         pretrained = Pretrained(encoder, plan["tasks"], plan["votes"], plan["card"])
     pretrained.load_state_dict(dict(state))
     return pretrained.eval()
+
+
+def _check_sizes(plan: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
+    """Refuse settings that are not those of the weights, before any memory is spent on them.
+
+    Raises:
+        ValueError: If the settings would make other weights, or weights claim more than they hold.
+    """
+    if any(w.untyped_storage().nbytes() < w.nbytes for w in state.values()):
+        raise ValueError("there are weights that are larger than what is stored of them")
+    if plan["encoder"].get("layers", 0) > len(state):
+        raise ValueError("there are fewer weights than layers")
+    with torch.device("meta"):
+        encoder = make_encoder(**plan["encoder"])
+        expected = Pretrained(encoder, plan["tasks"], plan["votes"]).state_dict()
+    if {name: w.shape for name, w in expected.items()} != {n: w.shape for n, w in state.items()}:
+        raise ValueError("the weights have other shapes than the settings say")

@@ -218,7 +218,7 @@ class Architecture:
             nodes, edges = content["nodes"], [tuple(edge) for edge in content["edges"]]
             if not isinstance(nodes, list):
                 raise TypeError("nodes are a list")
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ValueError(
                 'an architecture string must look like {"nodes": [labels], "edges": '
                 f"[[source, target], ...]}}; got {text[:80]!r}"

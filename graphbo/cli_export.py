@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from graphbo.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from graphbo.problems.base import Problem
 
 app = typer.Typer(
@@ -24,6 +26,33 @@ app = typer.Typer(
 @app.callback()
 def _group() -> None:
     """Studies for other programs."""
+
+
+_Study = Annotated[
+    Path, typer.Argument(help="A study file, or the folder of a search; not of a comparison.")
+]
+
+
+@app.command("csv")
+def csv_(
+    study: _Study,
+    output: Annotated[Path, typer.Argument(help="The .csv file to write.")],
+) -> None:
+    """Write the finished trials of a study as comma-separated values, a row for each."""
+    from graphbo.records import write_csv
+
+    _write_table(study, output, write_csv)
+
+
+@app.command()
+def parquet(
+    study: _Study,
+    output: Annotated[Path, typer.Argument(help="The .parquet file to write.")],
+) -> None:
+    """Write the finished trials of a study as a Parquet file, a row for each (extra: tables)."""
+    from graphbo.records import write_parquet
+
+    _write_table(study, output, write_parquet)
 
 
 @app.command()
@@ -76,3 +105,19 @@ def deepcave(
         )
         print(f"Written {folder}")
     print(f"\nShow them in DeepCAVE: choose the folder {output}, and runs in it")
+
+
+def _write_table(
+    study: Path, output: Path, write: Callable[[list[dict[str, Any]], Path], Path]
+) -> None:
+    """Write the finished trials of one study; needs no problem."""
+    from graphbo.records import trial_records
+    from graphbo.report.recorded import read_study, study_file
+
+    found = study_file(study)
+    if output.exists() and output.resolve() == found.resolve():
+        raise InputError(f"{output} is the study itself; name another file to write")
+    trials = read_study(found).trials
+    if not trials:
+        raise InputError(f"{found} has no finished trial to write")
+    print(f"Written {write(trial_records(trials), output)}")

@@ -106,7 +106,8 @@ def check(
 ) -> None:
     """Check that a table is whole, and print how useful a benchmark it is.
 
-    Only a table that is whole is described and retrained. The exit code is 1 if a check fails.
+    Only a table that is whole and has several seeds is described and retrained. The exit code is 1
+    if a check fails.
     """
     from graphbo.report.progress import print_table, progress_bar
     from graphbo.tabulate import check as checks
@@ -116,7 +117,8 @@ def check(
     findings = [finding]
     if table is not None:
         findings += checks.check(table)
-    if table is not None and all(finding.passed for finding in findings):
+    whole = all(finding.passed for finding in findings)
+    if table is not None and table.seeds > 1 and whole:
         found = numbers.statistics(table)
         for label, text in numbers.figures(found):
             print(f"{label}: {text}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from graphbo.errors import InputError
 
 FOLDER_VARIABLE = "GRAPHBO_DATA"
 """The environment variable that names the folder of benchmark tables and images."""
+_HARMLESS, _MOST_COMPRESSED = 1 << 30, 100
 _DAMAGE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
@@ -34,11 +36,14 @@ class NpzFile:
         try:
             # From memory, because np.load leaves the file open when it fails.
             content = path.read_bytes()
+            self._size = len(content)
             if content and not content.startswith((b"PK", b"\x93NUMPY")):
                 raise ValueError("it is no archive of arrays")  # NumPy would take it for a pickle
             self._arrays: Mapping[str, NDArray[Any]] = np.load(
                 io.BytesIO(content), allow_pickle=False
             )
+            if content.startswith(b"PK"):
+                self._archive = zipfile.ZipFile(io.BytesIO(content))
         except FileNotFoundError as error:
             raise InputError(f"there is no file {path}") from error
         except _DAMAGE as error:
@@ -68,8 +73,9 @@ class NpzFile:
         if name not in self._arrays:
             raise InputError(f"{self.path} has no array {name!r}")
         try:
+            self._check_claims(name)
             array = self._arrays[name]
-        except _DAMAGE as error:
+        except (*_DAMAGE, MemoryError) as error:
             raise InputError(f"{self.path}: the array {name!r} is damaged: {error}") from error
         fits = len(array.shape) == len(shape) and all(
             wanted in (None, length) for wanted, length in zip(shape, array.shape, strict=True)
@@ -83,6 +89,26 @@ class NpzFile:
         if array.dtype.kind not in kinds:
             raise InputError(f"{self.path}: {name!r} has entries of the wrong type {array.dtype}")
         return array
+
+    def _check_claims(self, name: str) -> None:
+        """Refuse an array that claims to be larger than it is, before there is room made for it.
+
+        Raises:
+            ValueError: If it does.
+        """
+        members = self._archive.namelist()
+        member = self._archive.getinfo(name if name in members else f"{name}.npy")
+        if member.file_size > max(_HARMLESS, _MOST_COMPRESSED * self._size):
+            raise ValueError(f"it would unpack to {member.file_size} bytes")
+        with self._archive.open(member) as file:
+            if np.lib.format.read_magic(file) == (1, 0):
+                shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            else:
+                shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+            held = member.file_size - file.tell()
+        claimed = max(dtype.itemsize, 1) * math.prod(shape)
+        if claimed > held or max(shape, default=0) > member.file_size:
+            raise ValueError(f"it claims the shape {shape} of {dtype}, and has {held} bytes")
 
     def accuracies(self, name: str, shape: tuple[int | None, ...], largest: float) -> NDArray[Any]:
         """Read accuracies from 0 to ``largest``, NaN where there is none, as float64.

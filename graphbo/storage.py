@@ -77,6 +77,7 @@ class Storage:
                 )
             weakref.finalize(self, self._database.close)
             self._database.execute("PRAGMA synchronous = FULL")
+            self._database.execute("PRAGMA trusted_schema = OFF")
             self._version = self._check_format()
 
     def close(self) -> None:
@@ -322,6 +323,13 @@ class Storage:
                 f"{self.path} was written by a newer graphbo (format {version}, this version reads"
                 f" up to {FORMAT}); upgrade graphbo"
             )
+        # Triggers, views and virtual tables would run what a stranger wrote into the file.
+        strange = self._database.execute(
+            "SELECT type, name FROM sqlite_master WHERE type NOT IN ('table', 'index')"
+            " OR sql LIKE '%VIRTUAL%' LIMIT 1"
+        ).fetchone()
+        if strange:
+            raise sqlite3.DatabaseError("it holds the {} {!r}".format(*strange))
         problem = self._database.execute("PRAGMA quick_check(1)").fetchone()[0]
         if problem != "ok":
             raise sqlite3.DatabaseError(problem)
@@ -352,7 +360,9 @@ class Storage:
             raise
         except (sqlite3.OperationalError, OSError) as error:
             raise InputError(f"the study file {self.path} cannot be used: {error}") from error
-        except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
+        except (
+            sqlite3.DatabaseError, ValueError, KeyError, TypeError, AttributeError, RecursionError
+        ) as error:  # fmt: skip
             raise InputError(
                 f"{self.path} is not a study file, or is damaged ({error}); restore or remove it"
             ) from error
@@ -428,6 +438,8 @@ def evaluation_to_text(evaluation: Evaluation) -> str:
 
 def _evaluation_from_text(text: str) -> Evaluation:
     content = json.loads(text)
+    if not isinstance(content["checkpoint"], str | None):
+        raise TypeError("a checkpoint is not a text")
     return Evaluation(
         objectives=_numbers(content["objectives"]),
         cost=float(content["cost"]),

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,10 +25,14 @@ from graphbo.executors import Dispatcher, ProcessExecutor, make_executor
 from graphbo.goals import Constraint, Goals
 from graphbo.optimizers.base import Optimizer
 from graphbo.problems.base import Problem
+from graphbo.records import to_dataframe, trial_records
 from graphbo.spaces.base import Design, HyperparameterValue, SearchSpace
 from graphbo.spaces.description import beside
 from graphbo.storage import Ask, Storage, begun_with, evaluation_to_text
 from graphbo.trial import Evaluation, Fidelity, Job, Trial, longest
+
+if TYPE_CHECKING:
+    import pandas
 
 Callback = Callable[[Trial], None]
 _CHARGED = "search_seconds"  # the part of a cost that is the optimiser's
@@ -121,6 +125,14 @@ class Result:
         assert value is not None
         return value
 
+    def to_dataframe(self) -> pandas.DataFrame:
+        """Return a row for each trial; `trial_records` says what the columns are.
+
+        Raises:
+            MissingExtraError: If pandas is not installed.
+        """
+        return to_dataframe(trial_records(self.trials))
+
     def __repr__(self) -> str:
         counts = f"trials={len(self.trials)}, failed={self.failed}"
         if self.failed == len(self.trials):
@@ -211,6 +223,7 @@ class Study:
             raise InputError(f"the timeout must be greater than 0 seconds; got {timeout}")
         goals = Goals.of(evaluator.objectives[0] if objective is None else objective, constraints)
         _check_names(goals, evaluator)
+        evaluator.check_space(space)
         if isinstance(optimizer, str):
             from graphbo.optimizers import AUTO, make_optimizer
 
@@ -305,6 +318,10 @@ class Study:
         seconds = self._optimizer_seconds + self._unstored_seconds
         goals = None if self.goals.plain else self.goals
         return Result(tuple(self.trials), seconds, self._exhausted, goals)
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """Return a row for each finished trial; see `Result.to_dataframe`."""
+        return self.result.to_dataframe()
 
     def run(
         self,

@@ -26,6 +26,7 @@ from graphbo.kernels.optimal_transport import OptimalTransportKernel, TransportM
 from graphbo.kernels.path_profile import PathProfileKernel, PathProfileMap, operations_of
 from graphbo.kernels.paths import PathMap, operation_paths, path_counts
 from graphbo.kernels.random_walks import RandomWalkKernel, RandomWalkMap
+from graphbo.kernels.relabelled import RelabelledMap
 from graphbo.kernels.shortest_paths import ShortestPathKernel, ShortestPathMap
 from graphbo.kernels.store import Decoder, FeatureStore, ListDecoder
 from graphbo.kernels.string_gp import StringGPKernel
@@ -71,6 +72,7 @@ __all__ = [
     "RBFFeatureKernel",
     "RandomWalkKernel",
     "RandomWalkMap",
+    "RelabelledMap",
     "RowFeatures",
     "ShortestPathKernel",
     "ShortestPathMap",

@@ -42,15 +42,18 @@ class PathProfileMap(FeatureMap):
 
     Args:
         operations: The operations that are told apart; others are not counted.
+        ports: Labels that are no operation and do not make a path longer, such as those where a
+            part of a larger network begins.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If there is no operation.
     """
 
     blocks = ("path_profile",)
 
-    def __init__(self, operations: Iterable[str]) -> None:
-        self.operations = tuple(sorted(set(operations) - {INPUT, OUTPUT}))
+    def __init__(self, operations: Iterable[str], ports: Iterable[str] = ()) -> None:
+        self.ports = tuple({INPUT, OUTPUT, *ports})
+        self.operations = tuple(sorted(set(operations) - {*self.ports}))
         if not self.operations:
             raise ValueError("a path profile needs at least one operation besides input and output")
         n = len(self.operations)
@@ -81,7 +84,7 @@ class PathProfileMap(FeatureMap):
     def _profiles(self, flat: FlatGraphs) -> Values:
         """Return all numbers of all graphs, `n x names`."""
         words = hash_texts(self.operations)
-        is_operation = (flat.labels != hash_text(INPUT)) & (flat.labels != hash_text(OUTPUT))
+        is_operation = ~np.isin(flat.labels, hash_texts(self.ports))
         present = (flat.labels[:, None] == words).astype(np.float64)
         member = np.zeros((len(words), len(self.sets)))
         for j, chosen in enumerate(self.sets):

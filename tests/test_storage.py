@@ -216,3 +216,61 @@ def test_one_driver_holds_a_study_and_others_may_read(tmp_path: Path) -> None:
         pass
     holder.close()
     other.close()
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "CREATE TRIGGER t AFTER UPDATE ON trials BEGIN DELETE FROM asks; END",
+        "ALTER TABLE trials RENAME TO real; CREATE VIEW trials AS WITH RECURSIVE endless(i) AS"
+        " (SELECT 1 UNION ALL SELECT i + 1 FROM endless) SELECT * FROM real, endless",
+        "CREATE VIRTUAL TABLE words USING fts5(text)",
+    ],
+)
+def test_a_file_with_statements_of_its_own_is_refused_before_they_run(
+    planted: str, tmp_path: Path
+) -> None:
+    path = study_file(tmp_path / "study.sqlite")
+    with sqlite3.connect(path) as database:
+        database.executescript(planted)
+    database.close()
+    with pytest.raises(InputError, match="is not a study file, or is damaged"):
+        Storage(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        ("evaluation", '{"objectives": {}, "cost": 0, "curve": [], "facts": {}, "checkpoint": 5}'),
+        ("evaluation", "[" * 100_000),
+        ("design", "[" * 100_000),
+        ("architecture", '{"nodes":' + "[" * 100_000),
+    ],
+)
+def test_entries_that_are_built_to_break_the_reader_are_one_clear_line(
+    column: str, text: str, tmp_path: Path
+) -> None:
+    storage = Storage(study_file(tmp_path / "study.sqlite"))
+    trial = running(0, SPACE.enumerate()[0])
+    storage.add_ask(0, [trial], seconds=0.0)
+    storage.finish(finished(trial, value=1.0, evaluation=Evaluation({"error": 1.0})))
+    storage.close()
+    with sqlite3.connect(tmp_path / "study.sqlite") as database:
+        database.execute(f"UPDATE trials SET {column} = ?", (text,))
+    database.close()
+    with pytest.raises(InputError, match="is damaged"):
+        Storage(tmp_path / "study.sqlite").log()
+
+
+def test_the_length_is_the_number_of_asks_and_finished_trials() -> None:
+    storage = Storage()
+    storage.identify(IDENTITY)
+    lengths = [storage.length]
+    trials = [running(i, design, ask=i) for i, design in enumerate(SPACE.enumerate()[:3])]
+    for trial in trials:
+        storage.add_ask(trial.number, [trial], seconds=0.0)
+        lengths.append(storage.length)
+    for trial in trials[:2]:
+        storage.finish(finished(trial, value=1.0))
+        lengths.append(storage.length)
+    assert lengths == [0, 1, 2, 3, 4, 5] == [*range(len(storage.log()) + 1)]

@@ -142,7 +142,7 @@ def _is_conditional(space: SearchSpace) -> bool:
 
 def _encodings(space: SearchSpace) -> int | None:
     if space.hyperparameters is not None:
-        return None
+        return space.size  # that of a pool
     # The number of distinct architectures would need all of them to be listed.
     if not space.decisions:
         return space.size

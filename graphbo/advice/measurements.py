@@ -37,6 +37,8 @@ class Measurement:
         regrets: For each optimiser its regrets, ``points x seeds``; NaN where there is no result.
         areas: For each optimiser the mean regret over all that it spent, up to the last point
             (``seeds``), where the budget was one in epochs.
+        areas_in_seconds: The same over the seconds of training, up to what every run has spent,
+            where these are known.
         seconds: For each optimiser what it took for a trial.
         inapplicable: For each optimiser that cannot be used on the problem, why not.
     """
@@ -49,6 +51,7 @@ class Measurement:
     points: tuple[float, ...]
     regrets: Mapping[str, Array]
     areas: Mapping[str, Array] = field(default_factory=dict)
+    areas_in_seconds: Mapping[str, Array] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     inapplicable: Mapping[str, str] = field(default_factory=dict)
 
@@ -160,10 +163,15 @@ def _measurement(entry: Mapping[str, Any]) -> Measurement:
         workers=entry["workers"],
         points=tuple(map(float, entry["points"])),
         regrets={name: np.array(each["regret"], dtype=np.float64) for name, each in found.items()},
-        areas={name: np.array(each["area"]) for name, each in found.items() if "area" in each},
+        areas=_arrays(found, "area"),
+        areas_in_seconds=_arrays(found, "area_in_seconds"),
         seconds={name: float(each["seconds_per_trial"]) for name, each in found.items()},
         inapplicable=entry["inapplicable"],
     )
+
+
+def _arrays(found: Mapping[str, Any], key: str) -> dict[str, Array]:
+    return {name: np.array(each[key]) for name, each in found.items() if key in each}
 
 
 def to_text(measurements: Sequence[Measurement], command: str) -> str:
@@ -194,7 +202,14 @@ def _condition_text(measurement: Measurement) -> str:
         + json.dumps(
             {
                 "seconds_per_trial": _number(measurement.seconds.get(name, 0.0)),
-                **_area(measurement, name),
+                **{
+                    key: list(map(_number, areas[name].tolist()))
+                    for key, areas in (
+                        ("area", measurement.areas),
+                        ("area_in_seconds", measurement.areas_in_seconds),
+                    )
+                    if name in areas
+                },
                 "regret": [list(map(_number, row)) for row in table.tolist()],
             },
             separators=(",", ":"),
@@ -204,11 +219,6 @@ def _condition_text(measurement: Measurement) -> str:
     ]
     inside = ",\n".join([*lines, '  "optimizers": {\n' + ",\n".join(runs) + "\n  }"])
     return f"{{\n{inside}\n}}"
-
-
-def _area(measurement: Measurement, name: str) -> dict[str, list[float | int | None]]:
-    areas = measurement.areas.get(name)
-    return {} if areas is None else {"area": list(map(_number, areas.tolist()))}
 
 
 def _number(value: float) -> float | int | None:

@@ -93,6 +93,9 @@ def load_images(path: str | Path, *, name: str | None = None, description: str =
     else:
         validation, train = _split(train, fifth)
     classes = 1 + int(max(labels.max(initial=0) for _, labels in (train, validation, test)))
+    images = sum(len(labels) for _, labels in (train, validation, test))
+    if classes > images:  # a network would have an output for each
+        raise InputError(f"{path}: the classes count up to {classes - 1}, in {images} images")
     try:
         return from_arrays(name or path.stem, (train, validation, test), classes, description)
     except InputError as error:

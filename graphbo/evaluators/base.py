@@ -9,11 +9,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from graphbo.errors import InputError
 from graphbo.spaces.base import Design
 from graphbo.trial import Evaluation, Fidelity, Job
+
+if TYPE_CHECKING:
+    from graphbo.spaces.base import SearchSpace
 
 _TAKES = ("architecture", "hyperparameters", "both")
 
@@ -89,6 +92,13 @@ class Evaluator(ABC):
         """
         raise InputError(f"only {list(self.known)} are known without an evaluation; not {name!r}")
 
+    def check_space(self, space: SearchSpace) -> None:  # noqa: B027 (allows all)
+        """Refuse a space whose designs it cannot evaluate; a study asks once.
+
+        Raises:
+            InputError: If it cannot.
+        """
+
     @abstractmethod
     def evaluate_one(self, job: Job) -> Evaluation:
         """Carry out one job; whatever it raises becomes a failed trial."""
@@ -126,6 +136,20 @@ def _checked(report: Report) -> Report:
         return report
     error = f"the evaluator returned {type(found).__name__}, not an Evaluation"
     return Report(report.job, error=error)
+
+
+def refuse_hyperparameters(space: SearchSpace, what: str) -> None:
+    """Raise an `InputError` if a space has hyperparameters.
+
+    Args:
+        space: The space.
+        what: What cannot choose them, as the beginning of a sentence.
+    """
+    if space.hyperparameters is not None:
+        raise InputError(
+            f"{what} by the architecture alone, and the space {space.name} has hyperparameters, "
+            "too; search its architectures alone, or train them with a TrainingEvaluator"
+        )
 
 
 def offered_epochs(evaluator: Evaluator, fidelity: Fidelity) -> list[int]:

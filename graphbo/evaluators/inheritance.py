@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from graphbo.architecture import Architecture
 from graphbo.errors import InputError
-from graphbo.evaluators.base import Evaluator
+from graphbo.evaluators.base import Evaluator, refuse_hyperparameters
 from graphbo.evaluators.population import train_alone
 from graphbo.evaluators.training import TrainingEvaluator
 from graphbo.networks.flops import flops, parameters
+from graphbo.spaces.base import SearchSpace
 from graphbo.training.data import image_shape
 from graphbo.training.isolation import isolated
 from graphbo.training.morphism import distance, inherit
@@ -86,6 +87,14 @@ class InheritanceEvaluator(Evaluator):
                 architecture, generation, _ = _read(path)
                 self._trained[architecture] = generation, path
 
+    def check_space(self, space: SearchSpace) -> None:
+        """Refuse a space with hyperparameters.
+
+        Raises:
+            InputError: If it has some.
+        """
+        refuse_hyperparameters(space, "weights are inherited")
+
     def evaluate_one(self, job: Job) -> Evaluation:
         """Train the job's architecture, from the weights of a parent if there is one.
 
@@ -96,10 +105,16 @@ class InheritanceEvaluator(Evaluator):
             whether the morphism was ``exact``.
 
         Raises:
-            InputError: If the fidelity is not the full one, or the networks cannot inherit.
+            InputError: If the fidelity is not the full one, the design has hyperparameters, or the
+                networks cannot inherit.
             FloatingPointError: If the loss, or what the network answers, is not finite.
         """
         start = time.perf_counter()
+        if job.design.hyperparameters:
+            raise InputError(
+                "weights are inherited by the architecture alone, whose design has "
+                "no hyperparameters beside it"
+            )
         settings = self.training.settings(job)
         rest = {axis: value for axis, value in job.fidelity.items() if axis != "epochs"}
         if rest or settings.epochs != self.training.recipe.epochs:

@@ -16,7 +16,7 @@ from graphbo.networks.flops import parameters
 from graphbo.training.data import image_shape
 from graphbo.training.graph import Shape, UntraceableError, trace
 from graphbo.training.native import available, supported
-from graphbo.training.population import Member, PopulationTrainer, useful_size
+from graphbo.training.population import Member, PopulationTrainer, in_common, useful_size
 from graphbo.training.recipe import Recipe
 from graphbo.training.trainer import (
     OnEpoch,
@@ -46,14 +46,15 @@ class _Prepared:
         """What jobs that train together have in common."""
         others = {axis: self.job.fidelity.get(axis) for axis in ("data", "resolution")}
         done = 0 if self.state is None else self.state["epoch"]
-        return self.settings.epochs, done, *others.values()
+        return self.settings.epochs, done, in_common(self.settings.recipe), *others.values()
 
 
 def evaluate_together(evaluator: TrainingEvaluator, jobs: Sequence[Job]) -> Iterator[Report]:
     """Train the networks of several jobs as populations; report each as its population ends.
 
-    Jobs train together that have the same fidelity but for the width, and go on from the same
-    epoch. Those whose network a `Program` cannot run train alone.
+    Jobs train together that have the same fidelity but for the width, the same batch size and
+    label smoothing, and go on from the same epoch. Those whose network a `Program` cannot run train
+    alone.
     """
     groups: dict[tuple[Any, ...], list[_Prepared]] = {}
     for job in jobs:
@@ -201,11 +202,11 @@ def _trained(evaluator: TrainingEvaluator, group: Sequence[_Prepared]) -> Iterat
     useful = useful_size(
         group[-1].network,
         image_shape(settings.train),
-        evaluator.recipe.batch_size,
+        settings.recipe.batch_size,
         choose_device(evaluator.device),
     )
     trainer = PopulationTrainer(
-        evaluator.recipe,
+        settings.recipe,
         settings.train,
         settings.validation,
         settings.test,
@@ -213,7 +214,7 @@ def _trained(evaluator: TrainingEvaluator, group: Sequence[_Prepared]) -> Iterat
         device=evaluator.device,
         precision=evaluator.precision,
     )
-    members = [Member(p.network, p.job.seed, p.state) for p in group]
+    members = [Member(p.network, p.job.seed, p.state, p.settings.recipe) for p in group]
     for i, training in trainer.train(members, settings.epochs, on_epoch if watched else None):
         prepared = group[i]
         if isinstance(training, Exception):

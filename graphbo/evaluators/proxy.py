@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from graphbo.architecture import Architecture
 from graphbo.errors import InputError
-from graphbo.evaluators.base import Evaluator, Report
-from graphbo.spaces.base import Design
+from graphbo.evaluators.base import Evaluator, Report, refuse_hyperparameters
+from graphbo.spaces.base import Design, SearchSpace
 from graphbo.training.data import Data, check, read, shuffled, size
 from graphbo.training.isolation import isolated
 from graphbo.training.population_proxies import population_proxies
@@ -83,6 +83,14 @@ class ProxyEvaluator(Evaluator):
         self.capacity = population
         self.objectives = tuple(f"minus_{name}" for name in self.names)
         self._batch = _first_batch(train, batch_size, seed)
+
+    def check_space(self, space: SearchSpace) -> None:
+        """Refuse a space with hyperparameters.
+
+        Raises:
+            InputError: If it has some.
+        """
+        refuse_hyperparameters(space, "proxies score")
 
     def evaluate_one(self, job: Job) -> Evaluation:
         """Score the job's architecture; the cost is the seconds that it took."""

@@ -12,7 +12,8 @@ from torch import nn
 
 from graphbo.architecture import Architecture
 from graphbo.errors import InputError
-from graphbo.evaluators.base import Evaluator, Report
+from graphbo.evaluators.base import Evaluator, Report, refuse_hyperparameters
+from graphbo.spaces.base import SearchSpace
 from graphbo.spaces.cell import CellSpace
 from graphbo.training.data import Data, check_parts, materialise
 from graphbo.training.isolation import isolated
@@ -84,6 +85,14 @@ class SupernetEvaluator(Evaluator):
         self.device = device
         self.threads = threads
         self._supernet: Supernet | None = None
+
+    def check_space(self, space: SearchSpace) -> None:
+        """Refuse a space with hyperparameters.
+
+        Raises:
+            InputError: If it has some.
+        """
+        refuse_hyperparameters(space, "a supernet scores")
 
     def evaluate_one(self, job: Job) -> Evaluation:
         """Score a cell."""

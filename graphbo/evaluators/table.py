@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from graphbo.architecture import Architecture
 from graphbo.errors import InputError
-from graphbo.evaluators.base import Evaluator
-from graphbo.spaces.base import Design, Row
+from graphbo.evaluators.base import Evaluator, refuse_hyperparameters
+from graphbo.spaces.base import Design, HyperparameterValue, Row, SearchSpace
 from graphbo.trial import Evaluation, Fidelity, Job
 
 Array = NDArray[np.float64]
+_Values = Mapping[str, HyperparameterValue]
+_Network = tuple[Architecture, frozenset[tuple[str, HyperparameterValue]]]
 _CHECKPOINT = "epochs "
 """What a checkpoint of a look-up begins with; the epochs follow."""
 _COMPUTED = ("parameters", "flops")
@@ -23,8 +26,9 @@ _COMPUTED = ("parameters", "flops")
 class TableEvaluator(Evaluator):
     """Looks results up in a table of ``n`` entries, recorded for ``k`` training schedules.
 
-    The look-up is by network: architectures are pruned, and all entries of isomorphic ones are
-    averaged, which is the best estimate of what the network reaches. A missing or failed result is
+    The look-up is by network: architectures are pruned, and all entries of isomorphic ones, with
+    equal hyperparameters if there are any, are averaged, which is the best estimate of what the
+    network reaches. A missing or failed result is
     NaN and left out of the averages.
 
     Args:
@@ -41,6 +45,7 @@ class TableEvaluator(Evaluator):
             is one with its network, else the first entry of the network; ``"seed"`` takes the
             one of the network's entries that the seed of the job picks, as noise, while `values`
             averages them.
+        hyperparameters: Those of each entry (``n``), if it was trained with some.
         curves: Whether the schedules are points of one training, so that the results up to the
             one asked for are its learning curve, and a job that goes on from a shorter schedule
             costs the rest.
@@ -72,6 +77,7 @@ class TableEvaluator(Evaluator):
         entries: str = "mean",
         curves: bool = False,
         known: Sequence[str] | None = None,
+        hyperparameters: Sequence[_Values] | None = None,
     ) -> None:
         if entries not in ("mean", "raw", "seed"):
             raise InputError(f"entries is 'mean', 'raw' or 'seed'; got {entries!r}")
@@ -84,21 +90,26 @@ class TableEvaluator(Evaluator):
         self.entries = entries
         self.curves = curves
         n, k = len(architectures), max(len(epochs), 1)
-        groups: dict[Architecture, list[int]] = {}
-        for entry, architecture in enumerate(architectures):
-            groups.setdefault(architecture.pruned(), []).append(entry)
-        self.architectures = tuple(groups)
-        """The distinct networks."""
+        self._joint = hyperparameters is not None
+        if hyperparameters is not None and len(hyperparameters) != n:
+            raise InputError(f"there must be hyperparameters of each of the {n} entries")
+        beside: Iterable[_Values] = hyperparameters or itertools.repeat({})
+        networks = list(map(_network, architectures, beside))
+        groups: dict[_Network, list[int]] = {}
+        for entry, network in enumerate(networks):
+            groups.setdefault(network, []).append(entry)
+        self.architectures = tuple(a for a, _ in groups)
+        """The distinct networks; some differ in their hyperparameters only."""
         if entries == "raw":
             index = np.arange(n)
-            self._first = {architecture: group[0] for architecture, group in groups.items()}
-            own = zip(rows or (), architectures, strict=rows is not None)
-            self._own = {(row, a.pruned()): entry for entry, (row, a) in enumerate(own)}
+            self._first = {network: group[0] for network, group in groups.items()}
+            own = zip(rows or (), networks, strict=rows is not None)
+            self._own = {pair: entry for entry, pair in enumerate(own)}
         else:
             index = np.empty(n, int)
             for i, group in enumerate(groups.values()):
                 index[group] = i
-            self._first = {architecture: i for i, architecture in enumerate(groups)}
+            self._first = {network: i for i, network in enumerate(groups)}
             self._own = {}
         tables = {name: _table(name, values, n, k) for name, values in objectives.items()}
         self._values = {name: _means(values, index) for name, values in tables.items()}
@@ -116,6 +127,15 @@ class TableEvaluator(Evaluator):
         usual = [name for name in _COMPUTED if name in self._facts]
         self.known = tuple(usual if known is None else known)
         self._cost = None if cost is None else _means(self._all_costs(cost, n, k), shown)
+
+    def check_space(self, space: SearchSpace) -> None:
+        """Refuse a space with hyperparameters that the table does not record.
+
+        Raises:
+            InputError: If it has some.
+        """
+        if not self._joint:
+            refuse_hyperparameters(space, "the table has results")
 
     def values(self, objective: str | None = None, fidelity: Fidelity | None = None) -> Array:
         """Return an objective of everything in the table, NaN where there is no finite entry.
@@ -222,9 +242,13 @@ class TableEvaluator(Evaluator):
         return self.epochs.index(epochs)
 
     def _entry(self, design: Design) -> int:
-        network = design.architecture.pruned()
+        network = _network(design.architecture, design.hyperparameters)
         if network not in self._first:
-            raise LookupError(f"{design.architecture!r} is not in the table")
+            beside = dict(design.hyperparameters)
+            what = (
+                f"{design.architecture!r} with {beside}" if beside else f"{design.architecture!r}"
+            )
+            raise LookupError(f"{what} is not in the table")
         return self._own.get((design.row, network), self._first[network])
 
     def _picked(self, entries: Sequence[int], schedule: int, seed: int) -> int:
@@ -247,6 +271,10 @@ class TableEvaluator(Evaluator):
                 ratio = self.epochs[schedule] / self.epochs[longest]
                 costs[:, schedule] = ratio * costs[:, longest]
         return costs
+
+
+def _network(architecture: Architecture, hyperparameters: _Values) -> _Network:
+    return architecture.pruned(), frozenset(hyperparameters.items())
 
 
 def _table(name: str, values: ArrayLike, n: int, k: int) -> Array:

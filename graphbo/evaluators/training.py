@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator, Report
 from graphbo.evaluators.population import evaluate_together, train_alone
 from graphbo.networks.flops import flops, latency, parameters
-from graphbo.spaces.base import Design
+from graphbo.spaces.base import Design, HyperparameterValue, SearchSpace
 from graphbo.training.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 from graphbo.training.data import (
     Data,
@@ -29,6 +30,7 @@ from graphbo.training.data import (
     fraction,
     image_shape,
 )
+from graphbo.training.hyperparameters import AUGMENTATION, RECIPE_NAMES, changes_named, tuned
 from graphbo.training.isolation import isolated
 from graphbo.training.recipe import Recipe
 from graphbo.training.stopping import StoppingRule
@@ -50,12 +52,14 @@ class Settings:
 
     Attributes:
         epochs: How long to train.
+        recipe: How to train, as the hyperparameters of the design say.
         train: The training data, as many and at the resolution that the fidelity says.
         validation: All validation data, at this resolution.
         test: All test data, at this resolution.
     """
 
     epochs: int
+    recipe: Recipe
     train: Data
     validation: Data
     test: Data | None
@@ -74,12 +78,17 @@ class TrainingEvaluator(Evaluator):
     ``resolution``, the height in pixels that all images are shrunk to by averaging over areas; and
     ``width``, passed on to ``build`` to multiply the channels. What is not given is full.
 
+    The hyperparameters of a design (`JointSpace`) take the place of the attributes of the recipe
+    and of the arguments of ``build`` that they are named after; see
+    `graphbo.training.hyperparameters.tuned`.
+
     With a folder for checkpoints, the state is written there after every epoch and kept. A job
-    goes on from its ``checkpoint``, or else from the state that an earlier job with the same
-    architecture, seed, data, recipe, name and arguments of ``build`` and other fidelities than the
-    epochs has left in the folder: a training that was interrupted, or ran for fewer epochs. On a
-    CPU its result is, to the last bit, that of training without the interruption. Where more epochs
-    are recorded than the job asks for, the result is taken from the record.
+    goes on from its ``checkpoint``, which must be in the folder, or else from the state that an
+    earlier job with the same architecture, seed, data, recipe, name and arguments of ``build`` and
+    other fidelities than the epochs has left there: a training that was interrupted, or ran for
+    fewer epochs. On a CPU its result is, to the last bit, that of training without the
+    interruption. Where more epochs are recorded than the job asks for, the result is taken from
+    the record.
 
     Args:
         build: Makes the network of an architecture; it maps images to logits. It must be picklable
@@ -107,8 +116,9 @@ class TrainingEvaluator(Evaluator):
         fit: A training function of one's own in place of data and all of the above but ``build``,
             ``device`` and ``threads``. It is called with the new network, on the CPU, and the job,
             torch being seeded with the seed of the job, and returns an `Evaluation`, or the
-            validation error as a number. What it makes of fidelities other than ``width``, which
-            the network already has, is its own affair.
+            validation error as a number. What it makes of fidelities other than ``width`` and of
+            hyperparameters other than arguments of ``build``, which the network already has, is
+            its own affair.
 
     Attributes:
         objectives: ``validation_error`` and, given test data, ``test_error``, both in percent.
@@ -186,7 +196,7 @@ class TrainingEvaluator(Evaluator):
         if name not in self.known:
             return super().compute(name, design, fidelity)
         fidelity = fidelity or {}
-        build = self.builder(fidelity)
+        build = self.builder(fidelity, design.hyperparameters)
         with isolated(0, torch.device("cpu")), torch.device("meta"):  # nothing but its structure
             network = build(design.architecture)
         if name == "parameters":
@@ -200,6 +210,27 @@ class TrainingEvaluator(Evaluator):
         if self.fit is not None:
             return {**network, "fit": _named(self.fit)}
         return {**network, "recipe": self.recipe.describe(), "data": self._fingerprints}
+
+    def check_space(self, space: SearchSpace) -> None:
+        """Refuse hyperparameters that say nothing about a training.
+
+        Raises:
+            InputError: If one is neither a setting of the recipe nor an argument of ``build``, or
+                a choice of ``augmentation`` cannot be used.
+        """
+        if space.hyperparameters is None or self.fit is not None:
+            return
+        arguments = _arguments(self.build)
+        for name in space.hyperparameters.configuration_space:
+            if name == AUGMENTATION:
+                for choice in space.hyperparameters.choices(name):
+                    changes_named(choice)
+            elif name not in RECIPE_NAMES and arguments is not None and name not in arguments:
+                raise InputError(
+                    f"training knows no hyperparameter {name!r}; it must be a setting of the "
+                    f"recipe ({', '.join(RECIPE_NAMES)}) or an argument of the network "
+                    f"({', '.join(arguments)})"
+                )
 
     def evaluate(self, jobs: Iterable[Job]) -> Iterator[Report]:
         """Train the networks of all jobs together, as populations; see `evaluate_one`.
@@ -224,7 +255,7 @@ class TrainingEvaluator(Evaluator):
             the checkpoint, given a folder for them.
 
         Raises:
-            InputError: If the fidelity or the checkpoint cannot be used.
+            InputError: If the fidelity, a hyperparameter or the checkpoint cannot be used.
             FloatingPointError: If the loss, or what the network answers, is not finite.
         """
         start = time.perf_counter()
@@ -240,7 +271,7 @@ class TrainingEvaluator(Evaluator):
     # The parts of an evaluation, for evaluators that train in another way --------------------
 
     def settings(self, job: Job) -> Settings:
-        """Return the length of a job's training and its data.
+        """Return the length of a job's training, its recipe and its data.
 
         Raises:
             InputError: If the fidelity has other axes, or a value is out of range.
@@ -258,6 +289,7 @@ class TrainingEvaluator(Evaluator):
         parts = {name: data.at(resolution) for name, data in self._data.items()}
         return Settings(
             int(epochs),
+            tuned(self.recipe, job.design.hyperparameters),
             fraction(parts["train"], job.fidelity.get("data", 1.0)),
             parts["validation"],
             parts.get("test"),
@@ -269,22 +301,37 @@ class TrainingEvaluator(Evaluator):
         Raises:
             InputError: If the fidelity has a width, but `build` takes none.
         """
-        build = self.builder(job.fidelity)
+        build = self.builder(job.fidelity, job.design.hyperparameters)
         with isolated(job.seed, torch.device("cpu")):
             return build(job.design.architecture)
 
-    def builder(self, fidelity: Fidelity) -> Callable[..., nn.Module]:
-        """Return what builds the networks of a fidelity.
+    def builder(
+        self,
+        fidelity: Fidelity,
+        hyperparameters: Mapping[str, HyperparameterValue] = MappingProxyType({}),
+    ) -> Callable[..., nn.Module]:
+        """Return what builds the networks of a fidelity and of some hyperparameters.
+
+        Args:
+            fidelity: Its width is looked at.
+            hyperparameters: Those are passed on that are no settings of the recipe; with a `fit`
+                of one's own, only arguments of `build`.
 
         Raises:
             InputError: If the fidelity has a width, but `build` takes none.
         """
+        known = None if self.fit is None else _arguments(self.build)
+        given: dict[str, Any] = {
+            name: value
+            for name, value in hyperparameters.items()
+            if name not in RECIPE_NAMES and (known is None or name in known)
+        }
         width = fidelity.get("width", 1.0)
-        if width == 1:
-            return self.build
-        if not _takes(self.build, "width"):
-            raise InputError("for the fidelity 'width', build must take a keyword width")
-        return partial(self.build, width=width)
+        if width != 1:
+            if not _takes(self.build, "width"):
+                raise InputError("for the fidelity 'width', build must take a keyword width")
+            given["width"] = width
+        return partial(self.build, **given) if given else self.build
 
     def checkpoint(self, job: Job) -> Path | None:
         """Return where the state of a job's training is kept, or None if it is not."""
@@ -296,17 +343,34 @@ class TrainingEvaluator(Evaluator):
         """Return the furthest state that a job can go on from, if there is one.
 
         Raises:
-            InputError: If a checkpoint is damaged, or of another training or network.
+            InputError: If a checkpoint is damaged, of another training or network, or not in the
+                folder for checkpoints: a job that comes from a file must not say what is read.
         """
-        paths = {Path(job.checkpoint)} if job.checkpoint else set()
         own = self.checkpoint(job)
-        if own is not None and own.exists():
-            paths.add(own)
+        paths = {own.resolve()} if own is not None and own.exists() else set()
+        # Where a study was moved, the folder has the state under the same name.
+        if job.checkpoint and Path(job.checkpoint).name not in {path.name for path in paths}:
+            paths.add(self._within_folder(job.checkpoint))
         states = [load_checkpoint(path, self._identity(job)) for path in sorted(paths)]
         state = max(states, key=lambda state: state["epoch"], default=None)
         if state is not None and _shapes(state["network"]) != _shapes(network.state_dict()):
             raise InputError(f"the checkpoint {paths.pop()} is that of another network")
         return state
+
+    def _within_folder(self, checkpoint: str) -> Path:
+        """Return the path of a checkpoint, links followed, if it is in the folder for them."""
+        if self.checkpoints is None:
+            raise InputError(
+                f"the checkpoint {checkpoint} is not read: the evaluator has no folder for "
+                "checkpoints; name the folder that it is in as checkpoints"
+            )
+        path = Path(checkpoint).resolve()
+        if path.parent != Path(self.checkpoints).resolve():
+            raise InputError(
+                f"the checkpoint {checkpoint} is not read: it is not in the folder "
+                f"{self.checkpoints}, where those of this evaluator are"
+            )
+        return path
 
     def save(self, job: Job, state: State) -> None:
         """Keep the state of a job's training, given a folder for it."""
@@ -370,7 +434,7 @@ class TrainingEvaluator(Evaluator):
         watched = self.checkpoints is not None or self.stop is not None
         return train_alone(
             network,
-            self.recipe,
+            settings.recipe,
             settings,
             seed=job.seed,
             device=self.device,
@@ -394,8 +458,11 @@ class TrainingEvaluator(Evaluator):
     def _identity(self, job: Job) -> dict[str, Any]:
         """Return what trainings must agree in for one to go on from the other."""
         full = {"data": 1.0, "width": 1.0, "resolution": image_shape(self._data["train"].data)[1]}
+        chosen = job.design.hyperparameters
         return {
             **self.describe(),
+            "network": _named(self.builder({}, chosen)),
+            "recipe": tuned(self.recipe, chosen).describe(),
             "architecture": job.design.architecture.to_string(),
             "seed": job.seed,
             "fidelity": {
@@ -423,6 +490,17 @@ def _named(function: Callable[..., object]) -> str:
         return _ADDRESS.sub("", f"{_named(function.func)}({', '.join(given)})")
     name: str = getattr(function, "__qualname__", type(function).__qualname__)
     return name
+
+
+def _arguments(function: Callable[..., object]) -> list[str] | None:
+    """Return what can be passed on beside the architecture; None if that is anything.
+
+    The width is a fidelity.
+    """
+    named = list(inspect.signature(function).parameters.values())
+    if any(p.kind is p.VAR_KEYWORD for p in named):
+        return None
+    return [p.name for p in named[1:] if p.name != "width" and p.kind is not p.VAR_POSITIONAL]
 
 
 def _takes(function: Callable[..., object], keyword: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 import warnings
@@ -43,7 +44,7 @@ class _Unit:
     """Jobs that one worker carries out together."""
 
     jobs: tuple[Job, ...]
-    started: float
+    submitted: float
     attempts: int
 
 
@@ -60,7 +61,9 @@ class Dispatcher:
         executor: Where the jobs run.
         evaluator: Carries them out.
         workers: How many calls to it may run at once.
-        timeout: Seconds that a call may take, from when it is submitted; by default any.
+        timeout: Seconds that a call may take; by default any. They count from when it is submitted,
+            or where the executor tells it, as `ProcessExecutor` does, when a worker got it that was
+            ready.
         retries: How often jobs whose worker died start again.
 
     Raises:
@@ -130,7 +133,7 @@ class Dispatcher:
             if future in done:
                 del self._units[future]
                 finished += self._over(future, unit)
-            elif self.timeout is not None and time.monotonic() - unit.started >= self.timeout:
+            elif self.timeout is not None and time.monotonic() >= self._deadline(future, unit):
                 del self._units[future]
                 finished += self._late(future, unit)
         return finished
@@ -144,12 +147,18 @@ class Dispatcher:
         future = self.executor.submit(carry_out, self._shipped, jobs)
         self._units[future] = _Unit(jobs, time.monotonic(), attempts)
 
+    def _deadline(self, future: Future[Any], unit: _Unit) -> float:
+        assert self.timeout is not None
+        started = getattr(future, "started", unit.submitted)
+        return math.inf if started is None else float(started) + self.timeout
+
     def _until_next(self) -> float | None:
-        """Return the seconds until the time of a unit is up."""
+        """Return the seconds until the time of a unit may be up."""
         if self.timeout is None or not self._units:
             return None
-        oldest = min(unit.started for unit in self._units.values())
-        return max(0.0, oldest + self.timeout - time.monotonic())
+        deadlines = [self._deadline(future, unit) for future, unit in self._units.items()]
+        # What waits for its worker to be ready has no deadline yet.
+        return max(0.0, min(*deadlines, time.monotonic() + self.timeout) - time.monotonic())
 
     def _over(self, future: Future[Any], unit: _Unit) -> list[Finished]:
         try:

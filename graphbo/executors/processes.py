@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
@@ -17,7 +18,7 @@ from typing import Any
 
 from graphbo.errors import InputError
 from graphbo.executors.frames import receive, send
-from graphbo.executors.shipping import Shipped
+from graphbo.executors.shipping import KEPT, Shipped, store
 from graphbo.executors.worker import call
 
 _MAIN = (
@@ -142,6 +143,8 @@ class _CallFuture(Future[Any]):
     def __init__(self) -> None:
         super().__init__()
         self.worker: _Worker | None = None
+        self.started: float | None = None
+        """When a worker that was ready got the call, on the monotonic clock."""
 
     def cancel(self) -> bool:
         """Cancel the call, or end the process that is at it; it then fails."""
@@ -164,7 +167,7 @@ class _Worker:
     def __init__(self, environment: dict[str, str]) -> None:
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
-        self._stored: set[str] = set()
+        self._stored: list[str] = []  # as the process has them, the last used at the end
         self._current: Future[Any] | None = None
         self._killed = False
         self._lock = threading.Lock()
@@ -220,9 +223,15 @@ class _Worker:
         assert process.stdin is not None
         assert process.stdout is not None
         for each in waiting.shipped:
-            if each.key not in self._stored:
-                send(process.stdin, pickle.dumps(("store", (each.key, each.payload))))
-                self._stored.add(each.key)
+            if each.key in self._stored:
+                self._stored.remove(each.key)
+            else:
+                send(process.stdin, call(store, each.key, each.payload))
+                _, error = pickle.loads(receive(process.stdout))
+                if error is not None:
+                    return None, error
+            self._stored = [*self._stored, each.key][-KEPT:]
+        waiting.future.started = time.monotonic()
         send(process.stdin, waiting.message)
         result, error = pickle.loads(receive(process.stdout))
         return result, error
@@ -231,7 +240,7 @@ class _Worker:
         if self._process is not None and self._process.poll() is not None:
             self._end(0)  # it died while it had nothing to do
         if self._process is None:
-            self._stored = set()
+            self._stored = []
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _MAIN, json.dumps(sys.path)],
                 stdin=subprocess.PIPE,

@@ -13,9 +13,9 @@ from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator, Report, final_reports
 from graphbo.trial import Job
 
-_KEPT = 4  # evaluators that a worker holds on to
+KEPT = 4
+"""How many evaluators a worker holds on to."""
 _arrived: OrderedDict[str, Evaluator] = OrderedDict()
-_payloads: dict[str, bytes] = {}
 
 
 class Shipped:
@@ -55,12 +55,12 @@ class Shipped:
         return _arrive, (self.key, self.payload)
 
     def light(self) -> _Light:
-        """Return what stands for it where `store` was called with its key and payload."""
+        """Return what stands for it in a process that has called `store`."""
         return _Light(self.key)
 
 
 class _Light:
-    """Arrives as the `Shipped` whose payload was stored before."""
+    """Arrives as the `Shipped` that was stored before."""
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -70,14 +70,21 @@ class _Light:
 
 
 def store(key: str, payload: bytes) -> None:
-    """Keep a payload in this process, for the light ones that follow."""
-    _payloads[key] = payload
+    """Unpack an evaluator in this process, for the light ones that follow.
+
+    Args:
+        key: That of the `Shipped`.
+        payload: Its payload.
+    """
+    _arrive(key, payload)
 
 
 def _arrive(key: str, payload: bytes | None) -> Shipped:
     evaluator = _arrived.pop(key, None)
     if evaluator is None:
-        what = cloudpickle.loads(_payloads[key] if payload is None else payload)
+        if payload is None:
+            raise LookupError("the evaluator was not sent before, or others have displaced it")
+        what = cloudpickle.loads(payload)
         if isinstance(what, tuple):
             factory, checkpoints = what
             evaluator = factory()
@@ -85,7 +92,7 @@ def _arrive(key: str, payload: bytes | None) -> Shipped:
         else:
             evaluator = what
     _arrived[key] = evaluator
-    while len(_arrived) > _KEPT:
+    while len(_arrived) > KEPT:
         _arrived.popitem(last=False)
     return Shipped(evaluator)
 

@@ -12,7 +12,6 @@ from typing import IO, Any
 import cloudpickle
 
 from graphbo.executors.frames import receive, send
-from graphbo.executors.shipping import store
 
 
 def main() -> None:
@@ -34,11 +33,7 @@ def _listen(calls: IO[bytes], waiting: queue.SimpleQueue[bytes]) -> None:
     """Queue calls, and end this process as soon as its driver is gone, whatever it is at."""
     try:
         while True:
-            kind, content = pickle.loads(receive(calls))
-            if kind == "store":
-                store(*content)
-            else:
-                waiting.put(content)
+            waiting.put(receive(calls))
     except EOFError:
         os._exit(1)
 
@@ -64,4 +59,5 @@ def _failure(error: BaseException) -> bytes:
 
 def call(function: Any, *arguments: Any, **keywords: Any) -> bytes:
     """Return the message that makes a worker call a function."""
-    return pickle.dumps(("call", cloudpickle.dumps((function, arguments, keywords))))
+    message: bytes = cloudpickle.dumps((function, arguments, keywords))
+    return message

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from graphbo.errors import InputError
 from graphbo.importers.stream import Progress, no_progress
 from graphbo.importers.tfrecord import records
-from graphbo.problems.curves import MISSING, CurveTable
+from graphbo.problems.curves import CurveTable, unrecorded
 from graphbo.spaces.nasbench101 import OPERATIONS, NASBench101Space
 
 _IMAGES = 10_000
@@ -170,20 +170,24 @@ class _Trainings:
         place = cell, repeat, column
         shape = len(self.cells), int(repeat.max()) + 1, len(epochs)
 
-        def filled(values: array[Any], missing: float, dtype: type) -> NDArray[Any]:
-            result: NDArray[Any] = np.full(shape, missing, dtype)
+        def filled(values: array[Any]) -> NDArray[np.uint16]:
+            result = unrecorded(shape, source)
             result[place] = values
             return result
+
+        validation, test = filled(self.validation), filled(self.test)
+        seconds = np.full(shape, np.nan, np.float32)
+        seconds[place] = self.seconds
 
         return CurveTable(
             "nasbench101",
             {"type": "nasbench101"},
             rows=np.asarray(self.rows).reshape(len(self.cells), -1),
             epochs=epochs,
-            valid=filled(self.validation, MISSING, np.uint16),
-            test=filled(self.test, MISSING, np.uint16),
+            valid=validation,
+            test=test,
             images={"valid": _IMAGES, "test": _IMAGES},
-            seconds=filled(self.seconds, np.nan, np.float32),
+            seconds=seconds,
             facts={"parameters": np.asarray(self.parameters)},
             continuous=False,
             about={

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from graphbo.errors import InputError
 from graphbo.importers import pickles
 from graphbo.importers.stream import CountedFile, Progress, no_progress
-from graphbo.problems.curves import MISSING, CurveTable, counts
+from graphbo.problems.curves import MISSING, CurveTable, counts, unrecorded
 from graphbo.spaces.nasbench201 import NASBench201Space
 
 _ENDING = ".pickle.pbz2"
@@ -182,7 +182,7 @@ class _Schedule:
         seeds = sorted({seed for _, seed in self.results})
         shape = len(self.cells), len(seeds), self.epochs
         kinds = _SETS[self.dataset]
-        results = {kind: np.full(shape, MISSING, np.uint16) for kind in kinds}
+        results = {kind: unrecorded(shape, source) for kind in kinds}
         seconds = np.full(shape[:2], np.nan, np.float32)
         for (cell, seed), training in self.results.items():
             column = seeds.index(seed)

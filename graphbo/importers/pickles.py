@@ -37,6 +37,8 @@ class _List(list[Any]):
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, dtype, fortran, data = state
+        if max(shape, default=0) > len(data):  # such as 10^9 x 0, which would be as many lists
+            raise InputError(f"it holds an array that claims the shape {shape}")
         values = np.frombuffer(data, dtype.value)
         self[:] = values.reshape(shape, order="F" if fortran else "C").tolist()
 

@@ -1,8 +1,16 @@
 """PyTorch modules built from an architecture."""
 
 from graphbo.networks.chain import ChainNetwork
+from graphbo.networks.darts import DARTS_OPERATIONS, DARTSNetwork
 from graphbo.networks.nasbench101 import NASBench101Network
 from graphbo.networks.nasbench201 import NASBench201Network
 from graphbo.networks.operations import OPERATIONS
 
-__all__ = ["OPERATIONS", "ChainNetwork", "NASBench101Network", "NASBench201Network"]
+__all__ = [
+    "DARTS_OPERATIONS",
+    "OPERATIONS",
+    "ChainNetwork",
+    "DARTSNetwork",
+    "NASBench101Network",
+    "NASBench201Network",
+]

@@ -84,7 +84,7 @@ class Bananas(Optimizer):
         super().__init__(space, seed=seed, **settings)
         self.initial, self.candidates, self.parents = initial, candidates, parents
         self.members, self.retrain_after = members, retrain_after
-        self._encoding = PathEncoding(space.operations, paths)
+        self._encoding = PathEncoding(space.operations, paths, ports=space.ports)
         self._trained: tuple[int, FeedForwardEnsemble] | None = None
 
     def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:

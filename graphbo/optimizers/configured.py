@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.spaces.base import Column, Design, Row, SearchSpace
 from graphbo.spaces.description import whole
+from graphbo.spaces.joint_pool import JointPoolSpace
 
 if TYPE_CHECKING:
     from ConfigSpace import Configuration
@@ -41,8 +41,9 @@ class Configurations:
     """The rows and vectors of the designs of a space, and the way back.
 
     A vector has an entry for each decision and for each hyperparameter beside them; see `Column`.
-    What has an architecture that is not in a pool stands for the member that is nearest to it by
-    edit distance, so that whoever makes up rows can search a part of a space, too.
+    What is not in a pool stands for the member that is nearest to it, by edit distance and by the
+    hyperparameters if there are any, so that whoever makes up rows can search a part of a space,
+    too.
 
     Args:
         space: The search space; a pool must be a part of a space with decisions.
@@ -66,7 +67,7 @@ class Configurations:
         )
         if self._beside is not None:
             self.columns += self._beside.columns
-        self._nearest: dict[Architecture, Design] = {}
+        self._nearest: dict[Design, Design] = {}
 
     def row(self, design: Design) -> Row:
         """Return the row of a design, that of the whole space if it is one of a pool."""
@@ -77,16 +78,24 @@ class Configurations:
     def design(self, row: Row, origin: str) -> Design | None:
         """Return what a row stands for; None if it encodes no architecture."""
         try:
-            design = self.described.design(row, origin)
+            return self._member(self.described.design(row, origin), origin)
         except ValueError:
             return None
+
+    def _member(self, design: Design, origin: str) -> Design:
+        """Return what a design of the whole space stands for."""
         if self.space is self.described:
             return design
+        if design not in self._nearest:
+            self._nearest[design] = self._nearest_to(design)
+        return self._nearest[design].described(origin)
+
+    def _nearest_to(self, design: Design) -> Design:
+        if isinstance(self.space, JointPoolSpace):
+            return self.space.nearest(design)
         if design.architecture in self.space:
-            return self.space.design_of(design.architecture, origin)
-        if design.architecture not in self._nearest:
-            self._nearest[design.architecture] = self.space.neighbors(design)[0]
-        return self._nearest[design.architecture].described(origin)
+            return self.space.design_of(design.architecture)
+        return self.space.neighbors(design)[0]
 
     def vector(self, design: Design) -> tuple[float, ...]:
         """Return the vector of a design."""
@@ -96,11 +105,14 @@ class Configurations:
     def from_vector(self, vector: Sequence[float], origin: str) -> Design | None:
         """Return what a vector stands for; None if it encodes no architecture or is forbidden."""
         width = len(self.decisions)
-        design = self.design(tuple(int(entry) for entry in vector[:width]), origin)
-        if design is None or self._beside is None:
-            return design
+        row = tuple(int(entry) for entry in vector[:width])
+        if self._beside is None:
+            return self.design(row, origin)
         values = self._beside.values(tuple(map(float, vector[width:])))
-        return None if values is None else replace(design, hyperparameters=values)
+        if values is None or not self.described.is_valid(row):
+            return None
+        design = replace(self.described.design(row, origin), hyperparameters=values)
+        return self._member(design, origin)
 
     def to_configuration(self, design: Design) -> Configuration:
         """Return the ``ConfigSpace.Configuration`` of a design."""
@@ -112,4 +124,4 @@ class Configurations:
             found = self.described.from_configuration(configuration, origin)
         except ValueError:
             return None
-        return found if self.space is self.described else self.design(found.row, origin)
+        return self._member(found, origin)

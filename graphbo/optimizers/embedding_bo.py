@@ -122,7 +122,7 @@ def _load(space: SearchSpace, checkpoint: str | Path | None) -> Pretrained:
             f"'{how}' and name it as checkpoint=FILE.pt"
         )
     try:
-        pretrained = load(path, space.operations)
+        pretrained = load(path, (*space.operations, *space.ports))
     except ValueError as error:
         raise InputError(str(error)) from error
     found = pretrained.card.get("space", {})
@@ -155,7 +155,7 @@ def _models(
     if surrogate == "paths":
         if not space.operations:
             raise InputError(f"the space {space.name} has no operations, and so no paths of them")
-        return [DeepEnsemble(space, PathEncoding(space.operations))]
+        return [DeepEnsemble(space, PathEncoding(space.operations, ports=space.ports))]
     assert pretrained is not None
     if surrogate == "deep-kernel":
         return [DeepKernel(space, pretrained.encoder)]

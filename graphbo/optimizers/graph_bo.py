@@ -245,7 +245,8 @@ class GraphBO(PoolSearch):
         self, exclude: set[Design], chosen: Sequence[Design], rng: np.random.Generator
     ) -> Sequence[Design]:
         pool = super()._pool(exclude, chosen, rng)
-        if self.space.hyperparameters is None or not self.surrogate.models:
+        beside = self.space.hyperparameters is not None
+        if not beside or self.space.enumerable or not self.surrogate.models:
             return pool
         from graphbo.acquisition.ascent import with_ascents
 

@@ -90,8 +90,10 @@ class GraphMF(Racing):
 
     def _first_and_size(self, index: int) -> tuple[int, int] | None:
         """Return how the first race starts, None for others and where enough was known before."""
+        if index > 0:  # asked again and again, so without a look at the results
+            return None
         size = self.initial - len(self.completed)
-        return (0, size) if index == 0 and size > 0 else None
+        return (0, size) if size > 0 else None
 
     def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
         chosen = list(super()._propose(n, rng))

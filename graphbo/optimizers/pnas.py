@@ -71,6 +71,7 @@ class PNAS(Optimizer):
         super().__init__(space, seed=seed, beam=beam, members=members)
         self.beam, self.members = beam, members
         self._trained: tuple[int, FeedForwardEnsemble] | None = None
+        self._labels = (*space.operations, *space.ports)
         rng = np.random.default_rng([seed, 0, 1])
         examples = [space.sample(rng) for _ in range(_EXAMPLES)]
         self._growth = Growth(space, examples)
@@ -161,7 +162,7 @@ class PNAS(Optimizer):
         return self._trained[1]
 
     def _code(self, designs: Sequence[Design]) -> Tensor:
-        return block_counts([design.architecture for design in designs], self.space.operations)
+        return block_counts([design.architecture for design in designs], self._labels)
 
 
 def block_counts(architectures: Sequence[Architecture], operations: Sequence[str]) -> Tensor:
@@ -169,7 +170,7 @@ def block_counts(architectures: Sequence[Architecture], operations: Sequence[str
 
     Args:
         architectures: The ``n`` architectures.
-        operations: The ``k`` operations of the space.
+        operations: The ``k`` operations of the space, and other labels of nodes.
 
     Returns:
         `n x (k + 1)^2` counts, float64, in the order of what feeds and then of what is fed.

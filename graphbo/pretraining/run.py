@@ -148,7 +148,8 @@ def pretrain_on(
 def _encoder(name: str, space: SearchSpace, settings: Mapping[str, Any], seed: int) -> Encoder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return make_encoder(name, whole(space).operations, **settings)
+        space = whole(space)
+        return make_encoder(name, (*space.operations, *space.ports), **settings)
 
 
 def _known(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,10 @@ from graphbo.evaluators.table import TableEvaluator
 from graphbo.npz import NpzFile
 from graphbo.problems.base import Problem
 from graphbo.problems.frame import table_problem
-from graphbo.spaces.base import SearchSpace
+from graphbo.spaces.base import Design, SearchSpace
 from graphbo.spaces.declarative import space_from_settings
+from graphbo.spaces.joint import JointSpace
+from graphbo.spaces.joint_pool import JointPoolSpace
 from graphbo.spaces.pool import PoolSpace
 
 MARKER = "graphbo_table"
@@ -29,6 +32,7 @@ MARKER = "graphbo_table"
 MISSING = 65_535
 """The count that stands for a result that was not recorded."""
 _VERSION = 1
+_MOST_RESULTS = 1_000_000_000
 _FACT = "fact_"
 _RESULTS = {"valid": "validation_error", "test": "test_error"}
 
@@ -36,6 +40,8 @@ _RESULTS = {"valid": "validation_error", "test": "test_error"}
 @dataclass(frozen=True, eq=False)
 class CurveTable:
     """What ``n`` cells of a space reached in ``s`` trainings each, after ``k`` numbers of epochs.
+
+    The cells can have hyperparameters beside them, with which they were trained.
 
     Accuracies are counts of images classified correctly, so nothing is rounded and a table of
     8,765 cells, two seeds and twelve epochs takes less than a megabyte.
@@ -54,6 +60,10 @@ class CurveTable:
         facts: Further numbers of each cell (``n``), such as ``parameters`` and ``flops``.
         continuous: Whether the epochs are points of one training, so that the results up to one of
             them are its learning curve; else each is a training of its own.
+        hyperparameters: The settings of the hyperparameters of the cells, if they have any, as
+            `hyperparameters_from_settings` reads them.
+        vectors: The vector of the hyperparameters of each cell (``n x h``), see `Hyperparameters`,
+            in single precision.
         about: What a reader must know, as text: ``description``, ``dataset``, ``protocol``,
             ``licence``, ``version``, ...
         trials: The budget that the command line takes if none is given.
@@ -88,6 +98,8 @@ class CurveTable:
     continuous: bool = True
     about: Mapping[str, str] = field(default_factory=dict)
     trials: int = 150
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    vectors: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         self._set("rows", _integers("rows", self.rows, np.int8, ndim=2))
@@ -123,6 +135,12 @@ class CurveTable:
             seconds = np.ascontiguousarray(self.seconds, dtype=np.float32)
             self._check_shape("seconds", seconds, (n, seeds, k)[: max(2, seconds.ndim)])
             self._set("seconds", seconds)
+        if bool(self.hyperparameters) != (self.vectors is not None):
+            raise InputError(f"{self.name}: hyperparameters need both their settings and vectors")
+        if self.vectors is not None:
+            vectors = np.ascontiguousarray(self.vectors, dtype=np.float32)
+            self._check_shape("vectors", vectors, (n, *vectors.shape[1:2]))
+            self._set("vectors", vectors)
         facts = {name: np.ascontiguousarray(values) for name, values in sorted(self.facts.items())}
         for name, values in facts.items():
             self._check_shape(name, values, (n,))
@@ -185,12 +203,15 @@ class CurveTable:
 
         Returns:
             The problem. Its space is that of the table if all its networks are recorded, else a
-            `PoolSpace` of those that are.
+            `PoolSpace` of those that are; with hyperparameters it is a `JointPoolSpace`.
 
         Raises:
-            InputError: If a row is not of the space or there is no finite result.
+            InputError: If a row or a vector is not of the space, there is no finite result, or
+                rows are to be kept apart that have hyperparameters.
         """
         space, architectures = self._cells()
+        joint = None if self.vectors is None else self._pool(space, architectures)
+        beside = None if joint is None else [d.hyperparameters for d in joint.enumerate()]
         n, s, k = len(self.rows), self.seeds, len(self.epochs)
         errors = {
             objective: 100 - self.percent(kind)
@@ -201,11 +222,14 @@ class CurveTable:
         facts = {name: values.astype(float) for name, values in self.facts.items()}
         rows = None
         if entries == "raw":
+            if joint is not None:
+                raise InputError(f"{self.name}: entries='raw' is for cells without hyperparameters")
             errors = {name: _mean_of_seeds(values) for name, values in errors.items()}
             seconds = None if seconds is None else _mean_of_seeds(seconds)
             rows = [tuple(row) for row in self.rows.tolist()]
         else:
             architectures = [cell for cell in architectures for _ in range(s)]
+            beside = None if beside is None else [values for values in beside for _ in range(s)]
             errors = {name: values.reshape(n * s, k) for name, values in errors.items()}
             seconds = None if seconds is None else seconds.reshape(n * s, k)
             facts = {name: np.repeat(values, s) for name, values in facts.items()}
@@ -218,12 +242,27 @@ class CurveTable:
             rows=rows,
             entries=entries,
             curves=self.continuous,
+            hyperparameters=beside,
         )
-        if len(evaluator.architectures) != space.size:
+        if joint is not None:
+            space = joint
+        elif len(evaluator.architectures) != space.size:
             space = PoolSpace(evaluator.architectures, name=space.name, parent=space)
         return table_problem(
             self.name, space, evaluator, description=self.description, trials=self.trials
         )
+
+    def designs(self) -> list[Design]:
+        """Return the design of each row.
+
+        Raises:
+            InputError: If a row or a vector is not of the space.
+        """
+        space, architectures = self._cells()
+        if self.vectors is not None:
+            return list(self._pool(space, architectures).enumerate())
+        rows = map(tuple, self.rows.tolist())
+        return [Design(a, row) for a, row in zip(architectures, rows, strict=True)]
 
     def write(self, path: str | Path) -> None:
         """Write the table; equal tables give equal files. A file that exists is replaced whole.
@@ -265,7 +304,11 @@ class CurveTable:
         } | {name: file.array(name, (None, None, None), "u") for name in _RESULTS if name in file}
         if "seconds" in file:
             dimensions = metadata.pop("seconds", 2)
+            if dimensions not in (2, 3):
+                raise InputError(f"{path}: seconds must have 2 or 3 dimensions")
             arrays["seconds"] = file.array("seconds", (None,) * dimensions, "f")
+        if "vectors" in file:
+            arrays["vectors"] = file.array("vectors", (None, None), "f")
         facts = [name for name in file.names if name.startswith(_FACT)]
         try:
             table = cls(
@@ -289,6 +332,8 @@ class CurveTable:
             "about": dict(self.about),
             "trials": self.trials,
         }
+        if self.hyperparameters:
+            content["hyperparameters"] = dict(self.hyperparameters)
         if self.seconds is not None:
             content["seconds"] = self.seconds.ndim
         return json.dumps(content, sort_keys=True)
@@ -300,6 +345,7 @@ class CurveTable:
             "valid": self.valid,
             "test": self.test,
             "seconds": self.seconds,
+            "vectors": self.vectors,
             **{_FACT + name: values for name, values in self.facts.items()},
         }
         return {name: array for name, array in arrays.items() if array is not None}
@@ -317,6 +363,32 @@ class CurveTable:
                 raise InputError(f"the table {self.name}, row {i}: {error}") from error
             architectures.append(drawings.setdefault((cell.nodes, cell.edges), cell))
         return space, architectures
+
+    def _pool(self, space: SearchSpace, architectures: Sequence[Architecture]) -> JointPoolSpace:
+        """Return the pool of the cells with their hyperparameters, in the order of the rows."""
+        from graphbo.spaces.hyperparameter_settings import hyperparameters_from_settings
+
+        assert self.vectors is not None
+        where = f"the hyperparameters of the table {self.name}"
+        settings = hyperparameters_from_settings(self.hyperparameters, where=where)
+        parent = JointSpace(space, settings)
+        if self.vectors.shape[1] != len(parent.hyperparameters.columns):
+            raise InputError(
+                f"the table {self.name} has vectors of {self.vectors.shape[1]} entries for "
+                f"{len(parent.hyperparameters.columns)} hyperparameters"
+            )
+        designs = []
+        for i, (cell, vector) in enumerate(zip(architectures, self.vectors.tolist(), strict=True)):
+            values = parent.hyperparameters.values(tuple(vector))
+            if values is None:
+                raise InputError(
+                    f"the table {self.name}, row {i}: its hyperparameters are forbidden"
+                )
+            designs.append(Design(cell, (), hyperparameters=values))
+        pool = JointPoolSpace(designs, parent, self.name)
+        if pool.size < len(designs):
+            raise InputError(f"the table {self.name} has a design more than once")
+        return pool
 
     def _seconds_up_to(self) -> NDArray[np.float64]:
         """Return the seconds up to each of the epochs (``n x s x k``)."""
@@ -345,6 +417,23 @@ def counts(accuracies: ArrayLike, images: int) -> NDArray[np.uint16]:
     found = np.isfinite(values)
     rounded = np.rint(np.where(found, values, 0.0) * (images / 100))
     return np.where(found, rounded, MISSING).astype(np.uint16)
+
+
+def unrecorded(shape: tuple[int, int, int], source: str) -> NDArray[np.uint16]:
+    """Return results of which none is recorded yet: `MISSING` in every place.
+
+    Args:
+        shape: The numbers of cells, of trainings of each, and of numbers of epochs.
+        source: Where the shape comes from.
+
+    Raises:
+        InputError: If there are more than a billion of them.
+    """
+    if math.prod(shape) > _MOST_RESULTS:
+        raise InputError(
+            f"{source} claims {' x '.join(map(str, shape))} results, more than any benchmark has"
+        )
+    return np.full(shape, MISSING, np.uint16)
 
 
 def is_curve_table(path: Path) -> bool:

@@ -14,7 +14,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from graphbo.architecture import Architecture
 from graphbo.errors import InputError, MissingExtraError
 from graphbo.evaluators.base import FunctionEvaluator
 from graphbo.npz import NpzFile
@@ -24,9 +23,13 @@ from graphbo.problems.frame import problem_from_frame
 from graphbo.problems.train_section import problem_from_section
 from graphbo.spaces.base import SearchSpace
 from graphbo.spaces.declarative import check_keys, space_from_settings
+from graphbo.spaces.joint import HyperparameterSpace, JointSpace
+from graphbo.spaces.nasbench201 import NASBench201Space
 
-_KEYS = ("name", "description", "trials", "space", "evaluate", "train")
+_KEYS = ("name", "description", "trials", "space", "hyperparameters", "evaluate", "train")
 _TABLE_KEYS = ("table", "architecture", "objective", "test", "cost")
+_TAKES = {"architectures": "architecture", "hyperparameters": "hyperparameters", "both": "both"}
+"""What a function takes, by what a space decides."""
 _FUNCTION_KEYS = ("function", "objective")
 
 
@@ -38,7 +41,7 @@ def load_problem_file(path: str | Path, data: str | Path | None = None) -> Probl
         trials = 50                       # optional, as are name and description
 
         [space]                           # optional with a table
-        type = "cell"                     # or "chain", "nasbench101", "nasbench201"
+        type = "cell"                     # or "chain", "darts", "nasbench101", "nasbench201"
         nodes = 4
         operations = ["conv3x3", "skip"]
         on = "edges"
@@ -64,9 +67,17 @@ def load_problem_file(path: str | Path, data: str | Path | None = None) -> Probl
         epochs = 10                       # optional, the attributes of Recipe
         learning_rate = 0.1
 
+        [hyperparameters]                 # optional, see hyperparameters_from_settings
+        learning_rate = { low = 1e-3, high = 1.0, log = true }
+        channels = { low = 4, high = 16 }
+
     which takes the space of NAS-Bench-201 if there is no other. The network around a cell is
     `NASBench201Network` where operations sit on edges, `NASBench101Network` where they sit on
-    nodes; a chain is a `ChainNetwork`.
+    nodes; a chain is a `ChainNetwork`, cells of DARTS make a `DARTSNetwork`.
+
+    In ``[train]``, hyperparameters are attributes of `Recipe` and arguments of the space's network,
+    as `TrainingEvaluator` has it. A function takes them as its second argument, a mapping from
+    names to values; without a section ``[space]``, as its only one.
 
     A table of learning curves (`CurveTable`) has no columns, names its space itself, and is given
     by ``table`` alone.
@@ -97,6 +108,8 @@ def load_problem_file(path: str | Path, data: str | Path | None = None) -> Probl
     if "space" in settings:
         space_settings = _section(settings, "space", path)
         space = space_from_settings(space_settings, where=f"{path}, [space]")
+    if "hyperparameters" in settings:
+        space = _with_hyperparameters(space, settings, path, name)
     if "train" in settings:
         if "evaluate" in settings:
             raise InputError(f"{path}: give either a section [evaluate] or a section [train]")
@@ -115,19 +128,42 @@ def load_problem_file(path: str | Path, data: str | Path | None = None) -> Probl
     if ("table" in evaluate) == ("function" in evaluate):
         raise InputError(f"{where}: give either a table or a function")
     if "table" in evaluate:
+        if "hyperparameters" in settings:
+            raise InputError(
+                f"{path}: the section [hyperparameters] is for training and functions; a table of "
+                "learning curves names its own"
+            )
         check_keys(evaluate, _TABLE_KEYS, where)
         return _table_problem(evaluate, where, path, space, name, description, trials)
     check_keys(evaluate, _FUNCTION_KEYS, where)
     if space is None:
-        raise InputError(f"{path}: a function needs a section [space] to be searched")
+        raise InputError(
+            f"{path}: a function needs a section [space] or [hyperparameters] to be searched"
+        )
     objective = _text(evaluate, "objective", where, default="objective")
     function = UserFunction(str(path.parent.resolve()), _text(evaluate, "function", where))
     try:
         function.load()
     except InputError as error:
         raise InputError(f"{where}: function: {error}") from error
-    evaluator = FunctionEvaluator(function, objective)
+    evaluator = FunctionEvaluator(function, objective, _TAKES[space.kind])
     return Problem(name, space, evaluator, description, objective=objective, trials=trials)
+
+
+def _with_hyperparameters(
+    space: SearchSpace | None, settings: Mapping[str, Any], path: Path, name: str
+) -> SearchSpace:
+    """Return a space with the hyperparameters of a file; with a function, they can be all of it."""
+    from graphbo.spaces.hyperparameter_settings import hyperparameters_from_settings
+
+    where = f"{path}, [hyperparameters]"
+    beside = hyperparameters_from_settings(_section(settings, "hyperparameters", path), where=where)
+    if space is None and "train" not in settings:
+        return HyperparameterSpace(beside, name)
+    try:
+        return JointSpace(NASBench201Space() if space is None else space, beside)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -142,9 +178,9 @@ class UserFunction:
     folder: str
     target: str
 
-    def __call__(self, architecture: Architecture) -> float | Mapping[str, float]:
-        """Call the function."""
-        found: float | Mapping[str, float] = self.load()(architecture)
+    def __call__(self, *arguments: Any) -> float | Mapping[str, float]:
+        """Call the function with the architecture, the hyperparameters, or both."""
+        found: float | Mapping[str, float] = self.load()(*arguments)
         return found
 
     def load(self) -> Any:

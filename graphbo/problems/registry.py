@@ -7,7 +7,7 @@ from pathlib import Path
 
 from graphbo.errors import InputError, nearest_names
 from graphbo.evaluators.base import Evaluator
-from graphbo.problems import tuning
+from graphbo.problems import joint, tuning
 from graphbo.problems.base import Problem
 from graphbo.problems.declarative import load_problem_file
 from graphbo.problems.functions import FUNCTIONS, function_problem, list_functions
@@ -36,6 +36,7 @@ def list_problems(data: str | Path | None = None) -> list[tuple[str, str]]:
         *((name, description) for name, (description, _) in shipped.items()),
         *list_training_problems(data),
         *((name, description) for name, (description, _) in others.items()),
+        (joint.NAME, joint.DESCRIPTION),
         (tuning.NAME, tuning.DESCRIPTION),
         *list_functions(),
     ]
@@ -99,6 +100,8 @@ def get_named_problem(name: str, data: str | Path | None = None) -> Problem:
     """
     if name in TRAINING_PROBLEMS:
         return training_problem(name, data)
+    if name == joint.NAME:
+        return joint.joint_problem()
     if name == tuning.NAME:
         return tuning.tuning_problem()
     if name in FUNCTIONS:
@@ -113,6 +116,7 @@ def get_named_problem(name: str, data: str | Path | None = None) -> Problem:
         *TRAINING_PROBLEMS,
         *tables,
         *(name for name in _PUBLISHED if missing_table(name, data)),
+        joint.NAME,
         tuning.NAME,
         *FUNCTIONS,
     ]

@@ -40,22 +40,19 @@ def problem_from_section(
         InputError: If a setting is missing, unknown, or has a value that cannot be used.
         MissingExtraError: If the dataset needs a package that is not installed.
     """
+    from graphbo.training.hyperparameters import setting
     from graphbo.training.recipe import Recipe
 
     space = NASBench201Space() if space is None else space
-    recipe_kinds = {entry.name: type(entry.default) for entry in fields(Recipe)}
+    recipe_names = [entry.name for entry in fields(Recipe)]
     try:
-        check_keys(section, ["dataset", "options", *network_settings(space), *recipe_kinds], where)
+        check_keys(section, ["dataset", "options", *network_settings(space), *recipe_names], where)
         dataset, options = section.get("dataset"), section.get("options", {})
         if not isinstance(dataset, str) or not dataset:
             raise InputError(f"dataset must be the name of a dataset; got {dataset!r}")
         if not isinstance(options, dict):
             raise InputError(f"options must be a table of arguments; got {options!r}")
-        recipe = {
-            key: _value(key, section[key], kind)
-            for key, kind in recipe_kinds.items()
-            if key in section
-        }
+        recipe = {key: setting(key, section[key]) for key in recipe_names if key in section}
         network = {key: section[key] for key in network_settings(space) if key in section}
         if dataset.endswith(".npz"):
             dataset = str(folder / dataset)
@@ -64,11 +61,3 @@ def problem_from_section(
     except InputError as error:
         text = str(error)
         raise InputError(text if text.startswith(where) else f"{where}: {text}") from error
-
-
-def _value(key: str, value: object, kind: type) -> Any:
-    """Return a value if it is of a kind; a whole number will do for any number."""
-    if type(value) is not kind and not (kind is float and type(value) is int):
-        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
-        raise InputError(f"{key} must be {wanted}; got {value!r}")
-    return value

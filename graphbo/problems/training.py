@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,10 @@ from graphbo.errors import InputError
 from graphbo.problems.base import Problem
 from graphbo.spaces.base import SearchSpace
 from graphbo.spaces.cell import CellSpace
+from graphbo.spaces.darts import DARTSSpace
+from graphbo.spaces.joint import JointSpace
 from graphbo.spaces.nasbench201 import NASBench201Space
+from graphbo.spaces.product import SEPARATOR
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,13 +33,19 @@ class _Setting:
 
     Attributes:
         recipe: Arguments of `Recipe`.
-        network: Arguments of `NASBench201Network`.
+        network: Arguments of the space's network.
         options: Arguments of the dataset.
+        space: Makes the space.
+        architectures: What its architectures are called.
+        dataset: The name of the dataset; by default that of the problem.
     """
 
     recipe: Mapping[str, Any]
     network: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    space: Callable[[], SearchSpace] = NASBench201Space
+    architectures: str = "cells of NAS-Bench-201"
+    dataset: str | None = None
 
 
 # Small enough that 30 trainings take minutes on a CPU.
@@ -47,8 +56,16 @@ TRAINING_PROBLEMS: Mapping[str, _Setting] = {
     "cifar10": _Setting({"epochs": 12, "flip": True, "crop": 4}, _PHOTOGRAPHS),
     "mnist": _Setting({"epochs": 2, "crop": 2}, {"stem_stride": 2}),
     "flowers17": _Setting({"epochs": 20, "flip": True, "crop": 2}, {"channels": 16}),
+    "darts-shapes": _Setting(
+        {"epochs": 4},
+        {"channels": 4, "cells": 3, "stem_stride": 2},
+        {"train": 1000, "validation": 1000, "test": 1000},
+        DARTSSpace,
+        "pairs of cells of DARTS",
+        "shapes",
+    ),
 }
-"""The problems by the name of their dataset."""
+"""The problems by their names."""
 
 
 def list_training_problems(data: str | Path | None = None) -> list[tuple[str, str]]:
@@ -57,17 +74,20 @@ def list_training_problems(data: str | Path | None = None) -> list[tuple[str, st
     Args:
         data: The folder of the images; by default the one that ``GRAPHBO_DATA`` names.
     """
+    images = dict(list_datasets(data))
     return [
-        (name, f"cells of NAS-Bench-201 trained for real on {description}")
-        for name, description in list_datasets(data)
+        (name, f"{setting.architectures} trained for real on {images[dataset]}")
+        for name, setting in TRAINING_PROBLEMS.items()
+        if (dataset := setting.dataset or name) in images
     ]
 
 
 def training_problem(name: str, data: str | Path | None = None) -> Problem:
-    """Return the problem of training cells of NAS-Bench-201 on a dataset.
+    """Return the problem of training cells of NAS-Bench-201, or of DARTS, on a dataset.
 
-    The networks are small: one cell in each of three stages, whose first has 8 or 16 channels.
-    They train for seconds, half a minute on CIFAR-10, on one CPU core. The images are described
+    The networks are small: one cell in each of three stages, whose first has 8 or 16 channels; of
+    DARTS one normal and two reduction cells, the first with 4 channels at a node. They train
+    for seconds, half a minute on CIFAR-10, on one CPU core. The images are described
     where they are made: `graphbo.datasets.digits`, `graphbo.datasets.shapes` and
     `graphbo.datasets.folder_images`.
 
@@ -86,11 +106,13 @@ def training_problem(name: str, data: str | Path | None = None) -> Problem:
             f"there is no training problem {name!r}; it is one of {', '.join(TRAINING_PROBLEMS)}"
         )
     setting = TRAINING_PROBLEMS[name]
-    images = get_dataset(name, data, **setting.options)
+    images = get_dataset(setting.dataset or name, data, **setting.options)
     return problem_from_images(
         images,
+        setting.space(),
         recipe=Recipe(**setting.recipe),
-        description=f"cells of NAS-Bench-201 trained for real on {images.description}",
+        name=name,
+        description=f"{setting.architectures} trained for real on {images.description}",
         **setting.network,
     )
 
@@ -109,18 +131,20 @@ def problem_from_images(
 
     Args:
         images: A dataset.
-        space: A space of cells or chains whose operations `graphbo.networks.OPERATIONS` knows; by
-            default that of NAS-Bench-201.
+        space: A space of cells or chains whose operations `graphbo.networks.OPERATIONS` knows, or
+            one of DARTS, or a `JointSpace` of one with settings of the recipe and arguments of the
+            skeleton; by default that of NAS-Bench-201.
         recipe: How to train; by default `Recipe` with its default values.
         name: The problem's name; by default that of the images.
         description: One line.
         trials: The budget that the command line takes if none is given.
         **network: Arguments of the space's skeleton: `NASBench201Network` where operations sit on
-            edges, `NASBench101Network` where they sit on nodes, `ChainNetwork` for chains. The
-            cells' skeletons have one cell in each stage and 8 or 32 channels by default.
+            edges, `NASBench101Network` where they sit on nodes, `ChainNetwork` for chains,
+            `DARTSNetwork` for a `DARTSSpace`. By default the cells' skeletons have one cell in
+            each stage and 8 or 32 channels, and that of DARTS has 3 cells and 4 channels.
 
     Raises:
-        InputError: If an operation or argument is unknown, or out of range.
+        InputError: If an operation, an argument or a hyperparameter is unknown, or out of range.
 
     Example:
         >>> space = CellSpace(3, ["nor_conv_3x3", "skip_connect"], on="edges")
@@ -143,6 +167,7 @@ def problem_from_images(
         recipe=recipe,
         threads=1,
     )
+    evaluator.check_space(space)
     fidelity = {"epochs": recipe.epochs}
     return Problem(name, space, evaluator, description, fidelity=fidelity, trials=trials)
 
@@ -151,7 +176,7 @@ def skeleton(space: SearchSpace, images: ImageData, **network: Any) -> Callable[
     """Return what builds the network of each of a space's architectures for some images.
 
     Args:
-        space: A space of cells or chains.
+        space: A space of cells or chains, or one of DARTS.
         images: They give the number of classes and of input channels.
         **network: As in `problem_from_images`.
 
@@ -159,21 +184,23 @@ def skeleton(space: SearchSpace, images: ImageData, **network: Any) -> Callable[
         InputError: If the space has no skeleton, or an operation or argument is unknown or out of
             range.
     """
-    from graphbo.networks import OPERATIONS
-
-    make, defaults = _network(space)
+    make, defaults, known = _network(space)
     names = network_settings(space)
     for key, value in network.items():
         if key not in names:
             has = f"its settings are {', '.join(names)}" if names else "it has no settings"
             raise InputError(f"a network of the space {space.name} has no setting {key!r}; {has}")
-        if type(value) is not int or value < 1:
+        if key == "drop_path":
+            if type(value) not in (int, float) or not 0 <= value < 1:
+                raise InputError(f"{key} must be a number from 0 to below 1; got {value!r}")
+        elif type(value) is not int or value < 1:
             raise InputError(f"{key} must be a whole number of at least 1; got {value!r}")
     for label in space.operations:
-        # The label of a layer in a chain may end in its width.
-        if label not in OPERATIONS and label.rpartition("-")[0] not in OPERATIONS:
+        # Before the operation may stand the part, and behind it, in a chain, the width.
+        operation = label.rpartition(SEPARATOR)[2]
+        if operation not in known and operation.rpartition("-")[0] not in known:
             raise InputError(
-                f"the operation {label!r} cannot be trained; there are {', '.join(OPERATIONS)}"
+                f"the operation {operation!r} cannot be trained; there are {', '.join(known)}"
             )
     given = {"classes": images.classes, "in_channels": images.in_channels}
     return partial(make, **{**defaults, **network, **given})
@@ -185,22 +212,35 @@ def network_settings(space: SearchSpace) -> list[str]:
     Raises:
         InputError: If the space has no skeleton.
     """
-    make, _ = _network(space)
+    make, *_ = _network(space)
     given = ("architecture", "classes", "in_channels", "width")
     return [name for name in inspect.signature(make).parameters if name not in given]
 
 
-def _network(space: SearchSpace) -> tuple[Callable[..., nn.Module], dict[str, int]]:
-    """Return the class of a space's networks and the settings that make them small."""
-    from graphbo.networks import ChainNetwork, NASBench101Network, NASBench201Network
+def _network(
+    space: SearchSpace,
+) -> tuple[Callable[..., nn.Module], dict[str, int], Collection[str]]:
+    """Return the class of a space's networks, settings that make them small, and operations."""
+    from graphbo.networks import (
+        DARTS_OPERATIONS,
+        OPERATIONS,
+        ChainNetwork,
+        DARTSNetwork,
+        NASBench101Network,
+        NASBench201Network,
+    )
 
+    if isinstance(space, JointSpace):
+        space = space.architectures
     if space.chain:
-        return ChainNetwork, {}
+        return ChainNetwork, {}, OPERATIONS
+    if isinstance(space, DARTSSpace):
+        return DARTSNetwork, {"channels": 4, "cells": 3}, DARTS_OPERATIONS
     if isinstance(space, CellSpace):
         if space.on == "edges":
-            return NASBench201Network, {"channels": 8, "cells": 1}
-        return NASBench101Network, {"channels": 32, "cells": 1}
+            return NASBench201Network, {"channels": 8, "cells": 1}, OPERATIONS
+        return NASBench101Network, {"channels": 32, "cells": 1}, OPERATIONS
     raise InputError(
         f"there is no network for the architectures of the space {space.name}; "
-        "it must be one of cells or chains"
+        "it must be one of cells or chains, or of DARTS"
     )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from graphbo.architecture import INPUT, OUTPUT, Architecture
 from graphbo.errors import MissingExtraError
 from graphbo.report.layout import Item, layered_layout
+from graphbo.spaces.product import SEPARATOR
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,8 +35,9 @@ def draw(
         architecture: What to draw.
         ax: Where to draw; by default a new figure of fitting size. Nothing global of pyplot is
             touched.
-        operations: All operations of the space, so that several drawings share their colours; by
-            default those of this architecture.
+        operations: All operations of the space, so that several drawings share their colours, and
+            other labels have none; by default those of this architecture. Labels that agree
+            behind a slash, as the same operation in parts of a `ProductSpace`, share a colour.
 
     Returns:
         The figure. ``draw(architecture).savefig("cell.png", dpi=150)`` writes it.
@@ -152,10 +155,13 @@ def box_colors(architecture: Architecture, operations: Sequence[str] | None) -> 
         architecture: What is drawn.
         operations: As in `draw`.
     """
-    used = {*architecture.nodes, *(label for _, _, label in architecture.edges)}
-    names = list(operations or [])
-    names += sorted(used - {*names, INPUT, OUTPUT, ""})
-    return {name: _TINTS[i % len(_TINTS)] for i, name in enumerate(names)}
+    if operations is None:
+        used = {*architecture.nodes, *(label for _, _, label in architecture.edges)}
+        operations = sorted(used - {INPUT, OUTPUT, ""})
+    bare = {label: label.rpartition(SEPARATOR)[2] for label in operations}
+    kinds = dict.fromkeys(name for name in bare.values() if name not in (INPUT, OUTPUT))
+    tints = dict(zip(kinds, cycle(_TINTS), strict=False))
+    return {label: tints[name] for label, name in bare.items() if name in tints}
 
 
 def route(placement: Placement, source: Item, target: Item) -> list[tuple[float, float]]:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -103,7 +104,7 @@ class SearchSpace(ABC):
     Attributes:
         name: A short name.
         decisions: The choices, parents before the decisions that depend on them.
-        operations: The labels that the architectures may carry.
+        operations: The labels of what the architectures may do.
     """
 
     name: str
@@ -120,6 +121,10 @@ class SearchSpace(ABC):
     """Whether `enumerate` is affordable."""
     configurable: bool = True
     """Whether every point is a configuration of `configuration_space`."""
+    ports: tuple[str, ...] = ()
+    """Further labels of nodes that do nothing, such as where a part begins or ends."""
+    aliases: Mapping[str, str] = MappingProxyType({})
+    """What labels are called if it does not matter in which part of the network they stand."""
     hyperparameters: Hyperparameters | None = None
     """What is chosen beside the architecture, if anything; see `JointSpace`."""
 

@@ -11,24 +11,27 @@ from graphbo.errors import InputError
 from graphbo.spaces.base import SearchSpace
 from graphbo.spaces.cell import CellSpace
 from graphbo.spaces.chain import ChainSpace
+from graphbo.spaces.darts import DARTSSpace
 from graphbo.spaces.nasbench101 import NASBench101Space
 from graphbo.spaces.nasbench201 import NASBench201Space
 
 SPACES: Mapping[str, Callable[..., SearchSpace]] = {
     "cell": CellSpace,
     "chain": ChainSpace,
+    "darts": DARTSSpace,
     "nasbench101": NASBench101Space,
     "nasbench201": NASBench201Space,
 }
 _LISTS: Mapping[str, type] = {"operations": str, "pools": str, "widths": int}
 _NUMBERS = {"nodes", "max_edges", "max_depth", "max_vertices"}
+_LARGEST = 200
 
 
 def space_from_settings(settings: Mapping[str, Any], *, where: str = "[space]") -> SearchSpace:
     """Build a search space from settings, such as the ``[space]`` table of a TOML file.
 
     Args:
-        settings: ``type`` is one of ``"cell"``, ``"chain"``, ``"nasbench101"`` and
+        settings: ``type`` is one of ``"cell"``, ``"chain"``, ``"darts"``, ``"nasbench101"`` and
             ``"nasbench201"``; the others are the arguments of that space's class.
         where: How error messages call the settings.
 
@@ -78,5 +81,7 @@ def _check_value(key: str, value: object, where: str) -> None:
     elif key in _NUMBERS:
         if type(value) is not int:
             raise InputError(f"{where}: {key} must be a whole number; got {value!r}")
+        if value > _LARGEST:  # what a table from elsewhere claims must not fill the memory
+            raise InputError(f"{where}: {key} must be at most {_LARGEST}; got {value}")
     elif not isinstance(value, str):
         raise InputError(f"{where}: {key} must be a string; got {value!r}")

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graphbo.spaces.base import SearchSpace
+from graphbo.spaces.joint_pool import JointPoolSpace
 from graphbo.spaces.pool import PoolSpace
 
 
@@ -51,7 +52,7 @@ def beside(space: SearchSpace) -> list[dict[str, Any]]:
 
 def whole(space: SearchSpace) -> SearchSpace:
     """Return the space that a pool is a part of, and other spaces as they are."""
-    if isinstance(space, PoolSpace) and space.parent is not None:
+    if isinstance(space, PoolSpace | JointPoolSpace) and space.parent is not None:
         return whole(space.parent)
     return space
 

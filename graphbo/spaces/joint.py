@@ -83,6 +83,8 @@ class JointSpace(SearchSpace):
         self.name = name or f"{architectures.name}-joint"
         self.decisions = architectures.decisions
         self.operations = architectures.operations
+        self.ports = architectures.ports
+        self.aliases = dict(architectures.aliases)
         self.aligned_positions = architectures.aligned_positions
         self.configurable = architectures.configurable
         self.kind = "hyperparameters" if isinstance(architectures, FixedSpace) else "both"

@@ -55,7 +55,10 @@ class PoolSpace(SearchSpace):
             raise InputError(f"the pool {name} has no architectures")
         self.decisions = ()
         self.chain = parent is not None and parent.chain
-        self.operations = tuple(sorted(set().union(*map(operations_of, self.architectures))))
+        self.ports = () if parent is None else parent.ports
+        self.aliases = {} if parent is None else dict(parent.aliases)
+        labels = set().union(*map(operations_of, self.architectures))
+        self.operations = tuple(sorted(labels - {*self.ports}))
 
     def __repr__(self) -> str:
         return f"PoolSpace({len(self.architectures)} architectures, name={self.name!r})"

@@ -21,6 +21,7 @@ from graphbo.kernels import (
     PathProfileKernel,
     PathProfileMap,
     RBFFeatureKernel,
+    RelabelledMap,
     SpectrumMap,
     WeisfeilerLehmanMap,
 )
@@ -40,7 +41,10 @@ def default_kernels(space: SearchSpace) -> list[KernelFactory]:
     the n-grams of its input-output paths, a string kernel; and, with relevance determination, on a
     profile of these paths. A space with aligned positions gets a fourth, on the profile and the
     one-hot code of its decisions: it knows where an operation stands, which isomorphism hides from
-    the others. ``benchmarks/ablation.py`` measures what each adds.
+    the others. A space with the same operations in several parts gets one more, on
+    Weisfeiler-Lehman counts without the names of the parts, so that what is learnt of an operation
+    in one serves the others. ``benchmarks/ablation.py`` and ``benchmarks/part_blind.py`` measure
+    what each adds.
 
     Args:
         space: The search space; only its declared properties matter.
@@ -51,6 +55,8 @@ def default_kernels(space: SearchSpace) -> list[KernelFactory]:
         kernels.append(path_profile(space, decoder=decoder))
     if space.operations and space.aligned_positions and space.decisions:
         kernels.append(path_profile(space, positions=True, decoder=decoder))
+    if space.aliases:
+        kernels.append(part_blind(space, decoder=decoder))
     return kernels
 
 
@@ -59,6 +65,14 @@ def weisfeiler_lehman(
 ) -> KernelFactory:
     """Return a squared exponential on unary-coded Weisfeiler-Lehman counts."""
     return _Counts(decoder or space.decode, WeisfeilerLehmanMap(depth))
+
+
+def part_blind(
+    space: SearchSpace, depth: int = 2, *, decoder: Decoder | None = None
+) -> KernelFactory:
+    """Return that of `weisfeiler_lehman` on labels without the parts in which they stand."""
+    feature_map = RelabelledMap(WeisfeilerLehmanMap(depth), space.aliases)
+    return _Counts(decoder or space.decode, feature_map)
 
 
 def spectrum(space: SearchSpace, n: int = 3, *, decoder: Decoder | None = None) -> KernelFactory:
@@ -71,7 +85,7 @@ def path_profile(
 ) -> KernelFactory:
     """Return relevance determination over the profile of paths, and maybe over positions."""
     cardinalities = [len(decision.choices) for decision in space.decisions] if positions else []
-    store = FeatureStore(decoder or space.decode, PathProfileMap(space.operations))
+    store = FeatureStore(decoder or space.decode, PathProfileMap(space.operations, space.ports))
     return _PathProfile(store, cardinalities)
 
 

@@ -50,6 +50,7 @@ class PathEncoding:
         paths: The largest number of sequences; 40 as in the paper by default.
         max_length: The most operations that a path of the space can have, if known: there are no
             longer sequences.
+        ports: Labels that are left out of paths; see `SearchSpace.ports`.
 
     Raises:
         ValueError: If there is no operation, or a number is less than 1.
@@ -60,7 +61,11 @@ class PathEncoding:
     """
 
     def __init__(
-        self, operations: Sequence[str], paths: int = 40, max_length: int | None = None
+        self,
+        operations: Sequence[str],
+        paths: int = 40,
+        max_length: int | None = None,
+        ports: Sequence[str] = (),
     ) -> None:
         if not operations or paths < 1 or (max_length is not None and max_length < 1):
             raise ValueError(
@@ -68,6 +73,7 @@ class PathEncoding:
                 f"got {list(operations)}, {paths} and {max_length}"
             )
         self.name = "paths"
+        self.ports = tuple(ports)
         chains = (
             Architecture(["input", *labels, "output"], [(i, i + 1) for i in range(len(labels) + 1)])
             for labels in islice(_sequences(operations, max_length), paths)
@@ -80,7 +86,7 @@ class PathEncoding:
         """Return ones and zeros, `n x paths`."""
         code = torch.zeros(len(architectures), len(self.names), dtype=torch.float64)
         for i, architecture in enumerate(architectures):
-            found = path_counts(architecture.operations_on_nodes())
+            found = path_counts(architecture.operations_on_nodes(), contract=self.ports)
             code[i, [self._position[name] for name in found if name in self._position]] = 1
         return code
 

@@ -30,7 +30,7 @@ from graphbo.surrogates.reduction import Reduction
 _NOISE, _LOWEST_NOISE = 0.02, 1e-4
 _CHUNK = 4_000_000
 _KEPT = 20_000_000
-_LARGEST_EXACT, _INDUCING = 2500, 2000
+_LARGEST_EXACT, _INDUCING = 1000, 500
 
 
 class GraphGP(SingleTaskGP, SurrogateModel):  # type: ignore[misc]
@@ -46,9 +46,9 @@ class GraphGP(SingleTaskGP, SurrogateModel):  # type: ignore[misc]
     `posterior` uses the same computation for batches of points (`b x q x d`), so that BoTorch's
     acquisition functions score a whole space at once.
 
-    Both are exact up to 2,500 observations. With more, marginal moments come from a
-    `LowRankPosterior` with 2,000 of them, which takes a fraction of the time; joint posteriors of
-    several points stay exact, and slow.
+    Both are exact up to 1,000 observations. With more, they come from a `LowRankPosterior` with 500
+    of them, in time that grows in proportion to the observations. What calls BoTorch's own
+    posterior, without batches, stays exact and slow.
 
     Args:
         train_X: `n x d` rows, float64.
@@ -89,6 +89,7 @@ class GraphGP(SingleTaskGP, SurrogateModel):  # type: ignore[misc]
         self.to(train_X)
         self._together = len(train_X)
         self._reduction: Reduction | None = None
+        self._low_rank: LowRankPosterior | None = None
 
     def observe(self, X: Tensor, Y: Tensor, *, together: bool = False) -> None:
         """Condition on other data and keep the hyperparameters.
@@ -130,7 +131,7 @@ class GraphGP(SingleTaskGP, SurrogateModel):  # type: ignore[misc]
         """
         train = self.train_inputs[0]
         if len(train) > _LARGEST_EXACT:
-            low_rank = self._low_rank()
+            low_rank = self._kept_low_rank()
             mean, variance = low_rank.moments(X)
             means = (self.mean_module(X) + mean, self.mean_module(Z) + low_rank.moments(Z)[0])
             covariances = low_rank.covariance(Z, Z), low_rank.covariance(X, Z)
@@ -193,9 +194,12 @@ class GraphGP(SingleTaskGP, SurrogateModel):  # type: ignore[misc]
         """Return the posterior means `b x q` and covariances `b x q x q` of batches."""
         train = self.train_inputs[0]
         if X.shape[-2] == 1 and len(train) > _LARGEST_EXACT:
-            mean, variance = self._low_rank().moments(X.squeeze(-2))
+            mean, variance = self._kept_low_rank().moments(X.squeeze(-2))
             mean = self.mean_module(X.squeeze(-2)) + mean
             return mean.unsqueeze(-1), variance.clamp_min(1e-10).reshape(-1, 1, 1)
+        if len(train) > _LARGEST_EXACT:
+            mean, covariance = self._kept_low_rank().joint(X)
+            return self.mean_module(X) + mean, _floored(covariance)
         if X.shape[-2] == 1 and 0 < len(train) * len(X) <= _KEPT:
             mean, variance = self._kept_moments(X.squeeze(-2))
             mean = self.mean_module(X.squeeze(-2)) + mean
@@ -217,18 +221,18 @@ class GraphGP(SingleTaskGP, SurrogateModel):  # type: ignore[misc]
                 blocks = reduced.reshape(-1, b, q).movedim(0, 1)
                 explained = blocks.mT @ blocks
             covariances.append(prior - explained)
-        covariance = torch.cat(covariances)
-        floor = 1e-10 - torch.diagonal(covariance, dim1=-2, dim2=-1).clamp_max(1e-10)
-        return torch.cat(means), covariance + torch.diag_embed(floor)
+        return torch.cat(means), _floored(torch.cat(covariances))
 
-    def _low_rank(self) -> LowRankPosterior:
-        train, targets = self.train_inputs[0], self.train_targets
-        among = targets[: max(self._together, _INDUCING)]
-        inducing = inducing_observations(among, _INDUCING)
-        residuals = self._residuals()
-        return LowRankPosterior(
-            self.covar_module, self.likelihood.noise, train, residuals, inducing
-        )
+    def _kept_low_rank(self) -> LowRankPosterior:
+        """Return the posterior of low rank, the one before if nothing has changed."""
+        train, noise, residuals = self.train_inputs[0], self.likelihood.noise, self._residuals()
+        known = self._low_rank
+        if known is None or not known.serves(self.covar_module, noise, train, residuals):
+            among = self.train_targets[: max(self._together, _INDUCING)]
+            inducing = inducing_observations(among, _INDUCING)
+            known = LowRankPosterior(self.covar_module, noise, train, residuals, inducing)
+            self._low_rank = known
+        return known
 
     def _kept_moments(self, X: Tensor) -> tuple[Tensor, Tensor]:
         """Return marginal means, above the prior ones, and variances.
@@ -242,6 +246,12 @@ class GraphGP(SingleTaskGP, SurrogateModel):  # type: ignore[misc]
         known.extend(self.covar_module, train)
         self._reduction = known
         return known.mean(self._residuals()), known.variance
+
+
+def _floored(covariance: Tensor) -> Tensor:
+    """Return covariances `b x q x q` with variances that rounding has not made negative."""
+    floor = 1e-10 - torch.diagonal(covariance, dim1=-2, dim2=-1).clamp_max(1e-10)
+    return covariance + torch.diag_embed(floor)
 
 
 def _prepare(module: Any, rows: Tensor, factor: float = 1.0) -> None:

@@ -7,6 +7,8 @@ from gpytorch.kernels import Kernel
 from linear_operator.utils.cholesky import psd_safe_cholesky
 from torch import Tensor
 
+from graphbo.surrogates.reduction import hyperparameters
+
 _POINTS_AT_ONCE = 4096
 
 
@@ -39,7 +41,9 @@ class LowRankPosterior:
     ) -> None:
         self.kernel = kernel
         self.noise = noise
+        self.train, self.targets = train, targets
         self.inducing = train[inducing]
+        self._hyperparameters = hyperparameters(kernel), noise.detach().clone()
         self._root = psd_safe_cholesky(kernel(self.inducing).to_dense())
         gram = noise * torch.eye(len(inducing)).to(train)
         projected = torch.zeros(len(inducing), 1).to(train)
@@ -50,6 +54,22 @@ class LowRankPosterior:
             projected += features @ targets[part].unsqueeze(-1)
         self._posterior_root = psd_safe_cholesky(gram)
         self._weights = torch.cholesky_solve(projected, self._posterior_root)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> None:
+        """A copy of a model begins without one."""
+        return
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        return type(None), ()
+
+    def serves(self, kernel: Kernel, noise: Tensor, train: Tensor, targets: Tensor) -> bool:
+        """Whether it is the posterior of these observations under these hyperparameters."""
+        return (
+            torch.equal(self._hyperparameters[0], hyperparameters(kernel))
+            and torch.equal(self._hyperparameters[1], noise)
+            and torch.equal(self.targets, targets)
+            and torch.equal(self.train, train)
+        )
 
     def _features(self, X: Tensor) -> Tensor:
         """Return `m x n` features of n points."""
@@ -77,6 +97,23 @@ class LowRankPosterior:
             known = left.mT @ right - self.noise * (left_solved.mT @ right_solved)
             blocks.append(self.kernel(part, Z).to_dense() - known)
         return torch.cat(blocks)
+
+    def joint(self, X: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the joint posterior of batches of points, `b x q x d`.
+
+        Returns:
+            Means `b x q` and covariances `b x q x q`.
+        """
+        q, d = X.shape[-2:]
+        means, covariances = [], []
+        for part in torch.split(X, max(_POINTS_AT_ONCE // q, 1)):
+            features, solved = self._both(part.reshape(-1, d))
+            means.append((features.mT @ self._weights).reshape(-1, q))
+            blocks, scaled = (each.reshape(-1, len(part), q).movedim(0, 1)
+                              for each in (features, solved))  # fmt: skip
+            known = blocks.mT @ blocks - self.noise * (scaled.mT @ scaled)
+            covariances.append(self.kernel(part).to_dense() - known)
+        return torch.cat(means), torch.cat(covariances)
 
     def _both(self, X: Tensor) -> tuple[Tensor, Tensor]:
         features = self._features(X)

@@ -29,7 +29,7 @@ class Reduction:
         self.together = together
         self.noise = noise.detach().clone()
         self.pool = pool.clone()  # the caller may change the tensor in place
-        self.hyperparameters = _flat(kernel)
+        self.hyperparameters = hyperparameters(kernel)
         self.train = pool[:0]
         self.root = pool.new_zeros(0, 0)
         self._rows = pool.new_zeros(0, len(pool))
@@ -55,7 +55,7 @@ class Reduction:
             and torch.equal(self.noise, noise)
             and torch.equal(self.pool, pool)
             and torch.equal(self.train, train[:n])
-            and torch.equal(self.hyperparameters, _flat(kernel))
+            and torch.equal(self.hyperparameters, hyperparameters(kernel))
         )
 
     def extend(self, kernel: Kernel, train: Tensor) -> None:
@@ -96,5 +96,6 @@ class Reduction:
         return mean
 
 
-def _flat(kernel: Kernel) -> Tensor:
+def hyperparameters(kernel: Kernel) -> Tensor:
+    """Return the raw hyperparameters of a kernel, one after the other."""
     return torch.cat([parameter.detach().reshape(-1) for parameter in kernel.parameters()])

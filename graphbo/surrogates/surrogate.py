@@ -26,6 +26,7 @@ from graphbo.surrogates.transforms import LogScores, NormalScores, Scores, Value
 
 _MOST_FITTED = 300
 _TYPICAL = 100
+_MOST_ROWS = 200_000
 
 
 class GraphSurrogate:
@@ -88,6 +89,8 @@ class GraphSurrogate:
         """
         if designs and designs is self._last[0]:
             return self._last[1]
+        if len(self._rows) > _MOST_ROWS:
+            self._rows.clear()
         for design in designs:
             if design.architecture not in self._rows:
                 self._rows[design.architecture] = self.space.encode(design.architecture)

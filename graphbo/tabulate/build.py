@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
@@ -19,8 +18,7 @@ from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.npz import NpzFile
 from graphbo.problems.curves import MISSING, CurveTable
-from graphbo.spaces.base import Design
-from graphbo.spaces.declarative import space_from_settings
+from graphbo.spaces.base import Design, HyperparameterValue
 from graphbo.tabulate.equivalence import networks
 from graphbo.tabulate.protocol import Protocol
 from graphbo.tabulate.workers import Workers, advance
@@ -50,10 +48,10 @@ def build(
     only: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> CurveTable | None:
-    """Train all cells of a protocol's space that no earlier call has trained.
+    """Train all designs of a protocol that no earlier call has trained.
 
-    Cells that are the same network (`contracted`) are trained once. Each finished chunk of 32
-    networks is a file in the folder: the same call goes on after any stop.
+    Cells without hyperparameters that are the same network (`contracted`) are trained once. Each
+    finished chunk of 32 networks is a file in the folder: the same call goes on after any stop.
 
     Args:
         protocol: What to train and how.
@@ -150,25 +148,27 @@ def _in_processes(
 
 
 @cache
-def _distinct(space: str) -> tuple[list[Design], list[list[int]]]:
-    """Return the designs of a space, and the numbers of those that are the same network."""
-    designs = list(space_from_settings(json.loads(space)).enumerate())
+def _distinct(protocol: str) -> tuple[list[Design], list[list[int]]]:
+    """Return the designs of a protocol, and the numbers of those that are the same network."""
+    designs = Protocol.from_json(protocol).designs()
+    if designs[0].hyperparameters:
+        return designs, [[i] for i in range(len(designs))]
     return designs, list(networks(design.architecture for design in designs).values())
 
 
 def _catalogue(protocol: Protocol) -> tuple[list[Design], list[list[int]]]:
-    """Return the designs of the space, and those of each network in the order of training.
+    """Return the designs of a protocol, and those of each network in the order of training.
 
     The order is random, so that the first chunks tell how long all will take, and always the same.
     """
-    designs, groups = _distinct(json.dumps(dict(protocol.space), sort_keys=True))
+    designs, groups = _distinct(protocol.to_json())
     return designs, [groups[i] for i in np.random.default_rng(0).permutation(len(groups))]
 
 
-def _chunks(protocol: Protocol) -> list[list[Architecture]]:
-    """Divide the space's networks, each as the first of its cells."""
+def _chunks(protocol: Protocol) -> list[list[Design]]:
+    """Divide the networks, each as the first of its designs."""
     designs, groups = _catalogue(protocol)
-    chosen = [designs[group[0]].architecture for group in groups]
+    chosen = [designs[group[0]] for group in groups]
     return [chosen[i : i + CHUNK] for i in range(0, len(chosen), CHUNK)]
 
 
@@ -187,9 +187,16 @@ def _train_chunk(
     from graphbo.networks.flops import flops, parameters
 
     data = protocol.data()
-    cells = _chunks(protocol)[chunk]
-    valid, test = train_cells(protocol, data, cells, device=device, size=size, on_epochs=on_epochs)
-    built = [protocol.network(cell, protocol.seeds[0], data) for cell in cells]
+    designs = _chunks(protocol)[chunk]
+    cells = [design.architecture for design in designs]
+    beside = [design.hyperparameters for design in designs]
+    valid, test = train_cells(
+        protocol, data, cells, beside, device=device, size=size, on_epochs=on_epochs
+    )
+    built = [
+        protocol.network(cell, protocol.seeds[0], data, values)
+        for cell, values in zip(cells, beside, strict=True)
+    ]
     seconds = [training_seconds(network, protocol, data) for network in built]
     path = _file(protocol, folder, chunk)
     for left in folder.glob(f"{path.name}.*.tmp"):  # of a process that was killed while it wrote
@@ -211,6 +218,7 @@ def train_cells(
     protocol: Protocol,
     data: ImageData,
     cells: Sequence[Architecture],
+    hyperparameters: Sequence[Mapping[str, HyperparameterValue]] | None = None,
     *,
     device: str | None = None,
     size: int = CHUNK,
@@ -222,6 +230,7 @@ def train_cells(
         protocol: How.
         data: The images of the protocol.
         cells: The cells.
+        hyperparameters: Those of each cell, if there are any.
         device: Where to train; by default the GPU if there is one.
         size: Networks that are trained as one program.
         on_epochs: Told how many epochs of single trainings are over since the last call, in all
@@ -231,6 +240,7 @@ def train_cells(
         The counts of validation and of test images classified correctly after each epoch, each
         ``cells x seeds x epochs``; `MISSING` where a training diverged.
     """
+    from graphbo.training.hyperparameters import tuned
     from graphbo.training.population import Member, PopulationTrainer
 
     recipe = protocol.recipe
@@ -243,9 +253,14 @@ def train_cells(
         device=device,
         precision="float32",  # on every device, as chunks may come from several
     )
+    beside = hyperparameters or [{} for _ in cells]
     jobs = [(i, s) for s in range(len(protocol.seeds)) for i in range(len(cells))]
     members = [
-        Member(protocol.network(cells[i], protocol.seeds[s], data), protocol.seeds[s])
+        Member(
+            protocol.network(cells[i], protocol.seeds[s], data, beside[i]),
+            protocol.seeds[s],
+            recipe=tuned(recipe, beside[i]),
+        )
         for i, s in jobs
     ]
     shape = (len(cells), len(protocol.seeds), recipe.epochs)
@@ -296,7 +311,7 @@ def training_seconds(network: nn.Module, protocol: Protocol, data: ImageData) ->
 
 
 def _assembled(protocol: Protocol, folder: Path) -> CurveTable:
-    """Return the table of all chunks, a row for each distinct cell of the space."""
+    """Return the table of all chunks, a row for each design."""
     data = protocol.data()
     designs, groups = _catalogue(protocol)
     source = np.empty(len(designs), int)
@@ -314,10 +329,24 @@ def _assembled(protocol: Protocol, folder: Path) -> CurveTable:
     recipe = protocol.recipe
     images = f"{len(data.train[1])} images {'x'.join(map(str, data.shape))}"
     diverged = int((arrays["valid"] == MISSING).all(axis=2).sum())
+    joint, vectors = protocol.hyperparameters, None
+    described = (
+        f"all cells of {protocol.space['type']} trained on {data.name}, {recipe.epochs} epochs"
+    )
+    if joint:
+        from graphbo.spaces.hyperparameter_settings import hyperparameters_from_settings
+        from graphbo.spaces.hyperparameters import Hyperparameters
+
+        beside = Hyperparameters(hyperparameters_from_settings(joint))
+        vectors = np.array([beside.vector(design.hyperparameters) for design in designs])
+        described = f"{len(designs):,} cells of {protocol.space['type']} with hyperparameters, "
+        described += f"trained on {data.name}, {recipe.epochs} epochs"
     return CurveTable(
         protocol.name,
         protocol.space,
         rows=np.array([design.row for design in designs]),
+        hyperparameters=joint,
+        vectors=vectors,
         epochs=np.arange(1, epochs + 1),
         valid=arrays["valid"],
         test=arrays["test"],
@@ -325,8 +354,7 @@ def _assembled(protocol: Protocol, folder: Path) -> CurveTable:
         seconds=np.repeat(arrays["seconds"][:, None], seeds, axis=1),
         facts={"parameters": arrays["parameters"], "flops": arrays["flops"]},
         about={
-            "description": f"all cells of {protocol.space['type']} trained on {data.name}, "
-            f"{recipe.epochs} epochs, looked up",
+            "description": f"{described}, looked up",
             "dataset": f"{data.description}: {images}",
             "protocol": protocol.to_json(),
             "training": f"{recipe.epochs} epochs, {seeds} seeds",

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.problems.curves import MISSING, CurveTable
-from graphbo.spaces.declarative import space_from_settings
+from graphbo.spaces.base import Design
 from graphbo.tabulate.equivalence import networks
 from graphbo.tabulate.protocol import Protocol
-from graphbo.tabulate.statistics import cells, text
+from graphbo.tabulate.statistics import text
 
 TOLERANCE = 4.0
 """Standard deviations between seeds by which a retrained accuracy may differ."""
@@ -62,11 +62,13 @@ def check(table: CurveTable) -> list[Finding]:
         InputError: If it records no protocol.
     """
     protocol = recorded_protocol(table)
-    architectures = cells(table)
+    if table.vectors is not None:
+        return [_complete(table, protocol, table.designs()), _recorded(table, protocol)]
+    designs = table.designs()
     return [
-        _complete(table, protocol, architectures),
+        _complete(table, protocol, designs),
         _recorded(table, protocol),
-        _shared(table, architectures),
+        _shared(table, [design.architecture for design in designs]),
     ]
 
 
@@ -83,15 +85,12 @@ def recorded_protocol(table: CurveTable) -> Protocol:
     return Protocol.from_json(table.about["protocol"])
 
 
-def _complete(
-    table: CurveTable, protocol: Protocol, architectures: Sequence[Architecture]
-) -> Finding:
-    space = space_from_settings(protocol.space)
-    wanted, found = {d.architecture for d in space.enumerate()}, set(architectures)
+def _complete(table: CurveTable, protocol: Protocol, designs: Sequence[Design]) -> Finding:
+    wanted, found = set(protocol.designs()), set(designs)
     faults = {
         "cells are missing": len(wanted - found),
         "cells are not of the space": len(found - wanted),
-        "cells are there more than once": len(architectures) - len(found),
+        "cells are there more than once": len(designs) - len(found),
     }
     shape = (table.seeds, tuple(table.epochs.tolist()))
     planned = (len(protocol.seeds), tuple(range(1, protocol.recipe.epochs + 1)))
@@ -165,18 +164,26 @@ def retrain(
         on_progress: Told the number of cells that are done.
 
     Raises:
-        InputError: If the count is negative, or the table records no protocol.
+        InputError: If the count is negative, or the table records no protocol or a single seed.
     """
     from graphbo.networks.flops import flops, parameters
+    from graphbo.training.hyperparameters import tuned
     from graphbo.training.trainer import train
 
     if count < 0:
         raise InputError(f"the number of cells to train again must be at least 0; got {count}")
     protocol = recorded_protocol(table)
+    if table.seeds < 2:
+        raise InputError(
+            f"the table {table.name} has a single seed, which tells nothing of the noise"
+        )
     data = protocol.data()
-    architectures = cells(table)
+    designs = table.designs()
+    architectures = [design.architecture for design in designs]
     # Of the cells of a network, the build trains that with the first canonical row.
-    first = sorted(group[0] for group in networks(architectures).values())
+    first = list(range(len(designs)))
+    if table.vectors is None:
+        first = sorted(group[0] for group in networks(architectures).values())
     last = {kind: table.percent(kind)[:, :, -1] for kind in ("valid", "test")}
     trained = [i for i in first if np.isfinite(last["valid"][i]).any()]
     rng = np.random.default_rng(seed)
@@ -184,11 +191,12 @@ def retrain(
     findings = []
     for done, i in enumerate(chosen, start=1):
         s = int(rng.choice(np.flatnonzero(np.isfinite(last["valid"][i]))))
-        network = protocol.network(architectures[i], protocol.seeds[s], data)
+        beside = designs[i].hyperparameters
+        network = protocol.network(architectures[i], protocol.seeds[s], data, beside)
         facts = {"parameters": parameters(network), "flops": flops(network, data.shape)}
         training = train(
             network,
-            protocol.recipe,
+            tuned(protocol.recipe, beside),
             data.train,
             data.validation,
             data.test,

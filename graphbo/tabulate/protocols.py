@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from graphbo.errors import InputError
+from graphbo.problems import joint
 from graphbo.tabulate.protocol import Protocol
 from graphbo.training.recipe import Recipe
 
@@ -15,7 +16,16 @@ PROTOCOLS: Mapping[str, Protocol] = {
         skeleton={"channels": 16, "cells": 1, "stages": 1, "stem_stride": 2},
         recipe=Recipe(epochs=9, batch_size=32, learning_rate=0.05),
         seeds=(0, 1),
-    )
+    ),
+    "cells-digits-table": Protocol(
+        "cells-digits-table",
+        dataset=joint.DATASET,
+        skeleton=joint.SKELETON,
+        recipe=joint.recipe(),
+        seeds=(0,),
+        hyperparameters=joint.HYPERPARAMETERS,
+        sample=1500,
+    ),
 }
 
 

@@ -81,7 +81,7 @@ def _check_design(space: SearchSpace, design: Design) -> None:
     assert not space.is_valid((*row, 0)), "a row that is too long must not be valid"
     assert architecture.pruned() == architecture, f"{architecture!r} must be pruned"
     labels = {*architecture.nodes, *(label for _, _, label in architecture.edges)}
-    unknown = labels - {INPUT, OUTPUT, "", *space.operations}
+    unknown = labels - {INPUT, OUTPUT, "", *space.operations, *space.ports}
     assert not unknown, f"{architecture!r} has labels outside the operations: {unknown}"
     if space.decisions:
         assert len(row) == len(space.decisions), f"{row} must have one entry for each decision"
@@ -152,12 +152,12 @@ def _check_strangers(space: SearchSpace) -> None:
 def _check_enumeration(space: SearchSpace, designs: list[Design]) -> None:
     everything = space.enumerate()
     assert len(everything) == space.size, "size must be the number of enumerated designs"
-    known = {design.architecture: design.row for design in everything}
-    assert len(known) == len(everything), "an architecture was enumerated twice"
+    known = {design: design.row for design in everything}
+    assert len(known) == len(everything), "a design was enumerated twice"
     for design in designs:
-        assert design.architecture in known, f"{design.row} was not enumerated"
+        assert design in known, f"{design.row} was not enumerated"
         row = space.encode(design.architecture)
-        assert known[design.architecture] == row, "enumerated rows must be canonical"
+        assert known[design] == row, "enumerated rows must be canonical"
     for design in everything[:: max(1, len(everything) // 100)]:
         _check_design(space, design)
 

@@ -20,6 +20,7 @@ from typing_extensions import override
 from graphbo.errors import InputError
 from graphbo.training.augmentation import apply, augment, draw
 from graphbo.training.data import Data, Pair, check_parts, image_shape, materialise, shuffled
+from graphbo.training.descent import Descent, descent
 from graphbo.training.graph import Shape, trace
 from graphbo.training.isolation import isolated
 from graphbo.training.native import NativeNetwork, available, supported
@@ -43,11 +44,14 @@ class Member:
         network: Maps images to logits. It is left as it is; the trained weights are in the state.
         seed: The seed of the order of its images and of their augmentation.
         state: Where to go on from, as `Training.state` says; by default the beginning.
+        recipe: How to train it; by default as the trainer does. It may differ from the trainer's in
+            all but epochs, batch size and label smoothing.
     """
 
     network: nn.Module
     seed: int
     state: State | None = None
+    recipe: Recipe | None = None
 
 
 OnMemberEpoch = Callable[[int, int, Sequence[float], Callable[[], State]], bool | None]
@@ -71,6 +75,11 @@ def useful_size(network: nn.Module, shape: Shape, batch_size: int, device: torch
         return math.inf
     largest = max(math.prod(operation.shape) for operation in trace(network, shape))
     return max(1, round(_CACHE_BYTES / (4 * largest * batch_size)))
+
+
+def in_common(recipe: Recipe) -> tuple[int, int, float]:
+    """Return what networks that train together must agree in."""
+    return recipe.epochs, recipe.batch_size, recipe.label_smoothing
 
 
 class PopulationTrainer:
@@ -154,10 +163,17 @@ class PopulationTrainer:
             of a training are its even share of those of all networks that ran with it.
 
         Raises:
-            InputError: If the states are after different epochs or beyond those asked for.
+            InputError: If the states are after different epochs or beyond those asked for, or the
+                recipes differ in what they must agree in.
             UntraceableError: If a network has parts that only training alone can handle.
         """
         epochs = self.recipe.epochs if epochs is None else epochs
+        for recipe in (member.recipe for member in members if member.recipe is not None):
+            if in_common(recipe) != in_common(self.recipe):
+                raise InputError(
+                    "members train together whose epochs, batch size and label smoothing are "
+                    f"{in_common(self.recipe)}; got {in_common(recipe)}"
+                )
         done = {0 if member.state is None else int(member.state["epoch"]) for member in members}
         if len(done) > 1:
             raise InputError(f"members train together from one epoch on; got {sorted(done)}")
@@ -289,6 +305,7 @@ class _Population:
     ) -> None:
         self.trainer, self.recipe = trainer, trainer.recipe
         self.members = members
+        self.recipes = [member.recipe or trainer.recipe for member in members]
         self.stop = stop
         self.began = time.perf_counter()
         self.order, self.augmentation = [], []
@@ -299,6 +316,7 @@ class _Population:
         self.slots = list(range(len(members)))
         self.program = self._program()
         self.momentum = torch.zeros_like(self.program.weights)
+        self.descent = self._descent()
         for k, member in enumerate(members):
             order, augmentation = generators(member.seed)
             self.order.append(order)
@@ -310,6 +328,10 @@ class _Population:
         networks = [self.members[k].network for k in self.slots]
         trainer = self.trainer
         return Program(networks, trainer._shape, trainer.device, trainer.dtype)
+
+    def _descent(self) -> Descent:
+        recipes = [self.recipes[k] for k in self.slots]
+        return descent(recipes, self.program)
 
     def _resume(self, k: int, state: State) -> None:
         try:
@@ -342,6 +364,7 @@ class _Population:
             views = old.views(before[k], momentum)
             for name, buffer in self.program.views(slot, self.momentum).items():
                 buffer.copy_(views[name])
+        self.descent = self._descent()
 
     def epoch(self, epoch: int) -> dict[int, str]:
         """Train for one epoch and evaluate; return why networks failed, by their numbers."""
@@ -355,7 +378,7 @@ class _Population:
             if not math.isfinite(means[slot]):
                 failures[k] = (
                     f"the training loss is not finite in epoch {epoch} of {self.recipe.epochs}; "
-                    f"a learning rate below {self.recipe.learning_rate} may help"
+                    f"a learning rate below {self.recipes[k].learning_rate} may help"
                 )
             elif not finite[slot]:
                 failures[k] = "the trained network answers with values not finite"
@@ -381,19 +404,21 @@ class _Population:
             chosen = torch.stack(batch, 1).to(images.device)  # batch x networks
             x = images[chosen.flatten()].view(*chosen.shape, *images.shape[1:])
             x = self._augmented(x)
-            rate = self.recipe.rate((epoch - 1) * self.recipe.steps(n) + step, n)
-            losses += len(chosen) * self._step(x, classes[chosen], rate)
+            share = self.recipe.decay((epoch - 1) * self.recipe.steps(n) + step, n)
+            losses += len(chosen) * self._step(x, classes[chosen], share)
             shown += len(chosen)
         return losses, shown
 
     def _augmented(self, x: Tensor) -> Tensor:
-        if not self.recipe.augments:
+        if not any(self.recipes[k].augments for k in self.slots):
             return x
         batch, _, _, height, width = x.shape
-        drawn = [draw(batch, height, width, self.recipe, self.augmentation[k]) for k in self.slots]
+        drawn = [
+            draw(batch, height, width, self.recipes[k], self.augmentation[k]) for k in self.slots
+        ]
         return apply(x, torch.stack(drawn, 1))
 
-    def _step(self, x: Tensor, y: Tensor, rate: float) -> Tensor:
+    def _step(self, x: Tensor, y: Tensor, share: float) -> Tensor:
         """Make a step of gradient descent; return the mean loss of each network."""
         with torch.no_grad():
             logits = self.program.forward(x, training=True).to(self.momentum.dtype)
@@ -408,17 +433,8 @@ class _Population:
         (gradient,) = torch.autograd.grad(loss.sum(), logits)
         with torch.no_grad():
             self.program.backward(gradient.to(x.dtype))
-            self._descend(rate)
+            self.descent.step(self.program.weights, self.program.gradients, self.momentum, share)
         return loss.detach()
-
-    def _descend(self, rate: float) -> None:
-        """Follow the gradients as `torch.optim.SGD` does, operation by operation."""
-        weights, momentum = self.program.weights, self.momentum
-        direction = self.program.gradients.add(weights, alpha=self.recipe.weight_decay)
-        if self.recipe.momentum:
-            momentum.mul_(self.recipe.momentum).add_(direction)
-            direction = direction.add(momentum, alpha=self.recipe.momentum)
-        weights.add_(direction, alpha=-rate)
 
     @torch.no_grad()
     def _error(self, data: Pair) -> tuple[list[float], list[bool]]:
@@ -438,7 +454,7 @@ class _Population:
     def state(self, k: int) -> State:
         """Return where a network's training is, as `train` does."""
         slot = self.slots.index(k)
-        momentum = self.program.views(slot, self.momentum) if self.recipe.momentum else {}
+        momentum = self.program.views(slot, self.momentum) if self.recipes[k].momentum else {}
         return {
             "network": self.program.state(slot),
             "momentum": {name: b.to("cpu", copy=True) for name, b in momentum.items()},
@@ -495,18 +511,20 @@ class _NativePopulation(_Population):
             self._check()
             steps = shuffled(n, self.recipe.batch_size, self.order[k])
             sizes = [len(step) for step in steps]
-            rates = [self.recipe.rate(first + step, n) for step in range(len(steps))]
+            recipe = self.recipes[k]
+            rates = [recipe.rate(first + step, n) for step in range(len(steps))]
             shown = self._shown(k, steps)
-            losses.append(network.train(self.momentum, *shown, sizes, rates, self.recipe))
+            losses.append(network.train(self.momentum, *shown, sizes, rates, recipe))
         self.program.count_pass(len(sizes))
         return torch.tensor(losses, dtype=torch.float64), sum(sizes)
 
     def _shown(self, k: int, steps: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Return images and classes, and which of them a network is shown one after the other."""
         (images, classes), order = self.trainer._train, torch.cat(list(steps))
-        if not self.recipe.augments:
+        recipe = self.recipes[k]
+        if not recipe.augments:
             return images, classes, order
-        changed = [augment(images[step], self.recipe, self.augmentation[k]) for step in steps]
+        changed = [augment(images[step], recipe, self.augmentation[k]) for step in steps]
         return torch.cat(changed), classes[order], torch.arange(len(order))
 
     @override

@@ -71,13 +71,13 @@ class Recipe:
         """Return the number of steps in an epoch over so many images."""
         return -(-images // self.batch_size)
 
+    def decay(self, step: int, images: int) -> float:
+        """Return the share of the learning rate that is left at a step, from 1 down to 0."""
+        return 0.5 * (1 + math.cos(math.pi * step / (self.epochs * self.steps(images))))
+
     def rate(self, step: int, images: int) -> float:
         """Return the learning rate of a step, counted from 0 at the start of training."""
-        return (
-            0.5
-            * self.learning_rate
-            * (1 + math.cos(math.pi * step / (self.epochs * self.steps(images))))
-        )
+        return self.learning_rate * self.decay(step, images)
 
     def describe(self) -> dict[str, float]:
         """Return all settings by name, for a record."""

@@ -73,11 +73,14 @@ def test_comparisons_are_condensed_and_stored(
         assert found == pytest.approx(expected, rel=1e-4)
         area = spending["optimizers"][name]["area"]
         assert epochs.areas[name].mean() == pytest.approx(area, rel=1e-4)
+        found = np.mean(epochs.areas_in_seconds[name])
+        assert 0 < found < 100
     assert not trials.areas
+    assert not trials.areas_in_seconds
     shown = capsys.readouterr().out
     assert "**`digits-table`**, 2 seeds" in shown
     assert "`q-learning` does not apply" in shown
-    assert "| area | s per trial |" in shown
+    assert "| area | area in seconds | s per trial |" in shown
     assert "cannot be advised on" in shown
     assert module.table(json.loads(output.read_text())) in shown
     # Without its runs a condition stays as it is; one that has left the list goes.

@@ -124,3 +124,13 @@ def test_real_images_load(
     for part in (data.train, data.validation, data.test):
         counts = part[1].bincount(minlength=classes)
         assert counts.min() >= 0.7 * counts.float().mean()
+
+
+def test_a_class_that_would_take_more_outputs_than_there_are_images_is_refused(
+    tmp_path: Path,
+) -> None:
+    x, y = numbered(20)
+    absurd = y.astype(np.int64)
+    absurd[3] = 10**12
+    with pytest.raises(InputError, match="the classes count up to 1000000000000, in 20 images"):
+        load_images(write(tmp_path / "mine.npz", x=x, y=absurd))

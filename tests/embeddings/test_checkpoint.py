@@ -214,6 +214,31 @@ def test_parts_that_do_not_fit_are_damage(changes: dict[str, Any], tmp_path: Pat
         load(tmp_path / "one.pt")
 
 
+@pytest.mark.parametrize("setting", ["dim", "hidden", "layers", "operations"])
+def test_settings_that_would_fill_the_memory_are_refused_before_anything_is_made(
+    setting: str, tmp_path: Path
+) -> None:
+    save(pretrained(), tmp_path / "one.pt")
+    plan = json.loads(torch.load(tmp_path / "one.pt", weights_only=True)["json"])
+    plan["encoder"][setting] = list(map(str, range(9))) if setting == "operations" else 10**9
+    changed(tmp_path / "one.pt", json=json.dumps(plan))
+    with pytest.raises(ValueError, match=r"the checkpoint .*one\.pt is damaged"):
+        load(tmp_path / "one.pt")
+
+
+def test_weights_that_are_larger_than_what_is_stored_of_them_are_refused(tmp_path: Path) -> None:
+    save(pretrained(), tmp_path / "one.pt")
+    content = torch.load(tmp_path / "one.pt", weights_only=True)
+    plan = json.loads(content["json"])
+    plan["encoder"]["dim"] = 10**9
+    state = content["state"]
+    for name in ("center", "scale"):
+        state[name] = torch.zeros(1).expand(10**9)
+    changed(tmp_path / "one.pt", json=json.dumps(plan), state=state)
+    with pytest.raises(ValueError, match=r"the checkpoint .*one\.pt is damaged"):
+        load(tmp_path / "one.pt")
+
+
 def test_a_newer_format_asks_for_an_upgrade(tmp_path: Path) -> None:
     save(pretrained(), tmp_path / "one.pt")
     changed(tmp_path / "one.pt", graphbo_checkpoint=2, json="{}")

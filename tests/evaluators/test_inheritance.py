@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from graphbo.errors import InputError
 from graphbo.evaluators import TrainingEvaluator
 from graphbo.evaluators.inheritance import InheritanceEvaluator
 from graphbo.networks import NASBench201Network
-from graphbo.spaces import Design, NASBench201Space
+from graphbo.spaces import Design, JointSpace, NASBench201Space
+from graphbo.spaces.hyperparameter_settings import hyperparameters_from_settings
 from graphbo.training.recipe import Recipe
 from graphbo.trial import Evaluation, Job
 
@@ -138,3 +140,11 @@ def test_the_empty_cell_can_be_a_parent() -> None:
     inheriting.evaluate_one(Job(empty))
     child = inheriting.evaluate_one(Job(SPACE.design((0, 0, 0, 3, 0, 0))))
     assert child.facts["distance"] == 1
+
+
+def test_a_space_with_hyperparameters_is_refused() -> None:
+    space = JointSpace(SPACE, hyperparameters_from_settings({"channels": [2, 3]}))
+    with pytest.raises(InputError, match="by the architecture alone, and the space"):
+        evaluator().check_space(space)
+    with pytest.raises(InputError, match="no hyperparameters beside it"):
+        evaluator().evaluate_one(Job(replace(PARENT, hyperparameters={"channels": 2})))

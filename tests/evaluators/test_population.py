@@ -15,7 +15,7 @@ from graphbo.architecture import Architecture
 from graphbo.evaluators.base import Report
 from graphbo.evaluators.training import TrainingEvaluator
 from graphbo.networks import NASBench201Network
-from graphbo.spaces import NASBench201Space
+from graphbo.spaces import Design, NASBench201Space
 from graphbo.study import Study
 from graphbo.training import population
 from graphbo.training.recipe import Recipe
@@ -150,7 +150,7 @@ def test_jobs_that_cannot_be_built_or_trained_together_do_not_hurt_others(
         Job(EMPTY, seed=5, checkpoint="nowhere.pt"),
     ]
     reports = together(trainer, jobs)
-    errors = {1: "no such network", 4: "got 9", 5: "got 'colour'", 6: "there is no checkpoint"}
+    errors = {1: "no such network", 4: "got 9", 5: "got 'colour'", 6: "is not read"}
     for i, report in enumerate(reports):
         if i in errors:
             assert report.evaluation is None
@@ -301,3 +301,31 @@ def test_equal_jobs_are_reported_each() -> None:
     reports = list(evaluator().evaluate([job, job, Job(CONVOLUTION, {"epochs": 1})]))
     assert len(reports) == 3
     assert len({report.evaluation.curve for report in reports if report.evaluation}) == 1
+
+
+def with_hyperparameters(design: Design, **values: float | str) -> Design:
+    return replace(design, hyperparameters=values)
+
+
+def test_jobs_of_different_hyperparameters_come_together(populations: list[int]) -> None:
+    trainer = evaluator()
+    jobs = [
+        Job(with_hyperparameters(CONVOLUTION, learning_rate=0.02, channels=2), {"epochs": 2}),
+        Job(with_hyperparameters(BOTH, weight_decay=0.1, augmentation="flip"), {"epochs": 2}),
+        Job(with_hyperparameters(BOTH, batch_size=8), {"epochs": 2}),
+        Job(with_hyperparameters(POOL, batch_size=8, momentum=0.0), {"epochs": 2}),
+        Job(with_hyperparameters(POOL, label_smoothing=0.1), {"epochs": 2}),
+    ]
+    for report in together(trainer, jobs):
+        assert_equal(report, trainer)
+    assert sorted(populations) == [2, 2]
+
+
+def test_a_job_whose_hyperparameters_cannot_be_fails_alone() -> None:
+    jobs = [
+        Job(with_hyperparameters(CONVOLUTION, learning_rate=rate), {"epochs": 1})
+        for rate in (0.1, -1.0, 0.2)
+    ]
+    reports = together(evaluator(), jobs)
+    assert [report.error is None for report in reports] == [True, False, True]
+    assert "learning_rate must be positive; got -1.0" in str(reports[1].error)

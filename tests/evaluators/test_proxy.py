@@ -12,7 +12,8 @@ from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.evaluators.proxy import ProxyEvaluator, proxy_features
 from graphbo.networks import NASBench201Network
-from graphbo.spaces import NASBench201Space
+from graphbo.spaces import JointSpace, NASBench201Space
+from graphbo.spaces.hyperparameter_settings import hyperparameters_from_settings
 from graphbo.training.proxies import PROXIES, proxy
 from graphbo.trial import Job
 
@@ -112,3 +113,9 @@ def test_features_have_a_row_for_each_architecture() -> None:
 def test_settings_out_of_range_are_refused(options: dict[str, int], message: str) -> None:
     with pytest.raises(InputError, match=message):
         evaluator(**options)  # type: ignore[arg-type]
+
+
+def test_a_space_with_hyperparameters_is_refused() -> None:
+    space = JointSpace(SPACE, hyperparameters_from_settings({"channels": [2, 3]}))
+    with pytest.raises(InputError, match="by the architecture alone, and the space"):
+        evaluator().check_space(space)

@@ -11,7 +11,8 @@ from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.evaluators.supernet import SupernetEvaluator
 from graphbo.networks import NASBench201Network
-from graphbo.spaces import Design, NASBench201Space
+from graphbo.spaces import Design, JointSpace, NASBench201Space
+from graphbo.spaces.hyperparameter_settings import hyperparameters_from_settings
 from graphbo.training.recipe import Recipe
 from graphbo.trial import Job
 
@@ -114,3 +115,9 @@ def test_the_random_state_is_left_as_it_was() -> None:
 def test_too_little_calibration_is_refused() -> None:
     with pytest.raises(InputError, match="calibration must be at least 2"):
         SupernetEvaluator(SPACE, BUILD, data(60, 0), data(45, 1), calibration=1)
+
+
+def test_a_space_with_hyperparameters_is_refused() -> None:
+    space = JointSpace(SPACE, hyperparameters_from_settings({"channels": [2, 3]}))
+    with pytest.raises(InputError, match="by the architecture alone, and the space"):
+        evaluator().check_space(space)

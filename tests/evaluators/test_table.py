@@ -12,7 +12,8 @@ import graphbo.evaluators.table
 from graphbo.architecture import INPUT, OUTPUT, Architecture
 from graphbo.errors import InputError
 from graphbo.evaluators.table import TableEvaluator
-from graphbo.spaces import Design
+from graphbo.spaces import Design, JointSpace, PoolSpace
+from graphbo.spaces.hyperparameter_settings import hyperparameters_from_settings
 from graphbo.trial import Job
 
 NAN = float("nan")
@@ -199,3 +200,28 @@ def test_the_user_may_say_which_facts_are_known() -> None:
 
 def test_the_examples_in_the_documentation_are_right() -> None:
     assert doctest.testmod(graphbo.evaluators.table).failed == 0
+
+
+def test_entries_with_hyperparameters_are_looked_up_with_them() -> None:
+    joint = TableEvaluator(
+        [A, A, A_AGAIN, B],
+        {"validation_error": [5.0, 6.0, 8.0, 9.0]},
+        hyperparameters=[{"rate": 0.1}, {"rate": 0.2}, {"rate": 0.2}, {"rate": 0.1}],
+    )
+    assert joint.architectures == (A, A, B)
+    assert joint.values().tolist() == [5, 7, 9]
+    found = joint.evaluate_one(Job(Design(A, (), hyperparameters={"rate": 0.2})))
+    assert found.objectives == {"validation_error": 7}
+    with pytest.raises(LookupError, match=r"with \{'rate': 0.3\} is not in the table"):
+        joint.evaluate_one(Job(Design(A, (), hyperparameters={"rate": 0.3})))
+
+
+def test_every_entry_has_hyperparameters_or_none_has() -> None:
+    with pytest.raises(InputError, match="there must be hyperparameters of each of the 4 entries"):
+        table(hyperparameters=[{"rate": 0.1}])
+
+
+def test_a_table_without_hyperparameters_refuses_a_space_with_some() -> None:
+    space = JointSpace(PoolSpace([A, B, C]), hyperparameters_from_settings({"rate": [0.1, 0.2]}))
+    with pytest.raises(InputError, match="the table has results by the architecture alone"):
+        table().check_space(space)

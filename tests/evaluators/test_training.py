@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,7 +19,9 @@ from graphbo.errors import InputError
 from graphbo.evaluators.training import TrainingEvaluator
 from graphbo.networks import NASBench201Network
 from graphbo.networks.flops import flops
-from graphbo.spaces import Design, NASBench201Space
+from graphbo.spaces import Design, JointSpace, NASBench201Space
+from graphbo.spaces.hyperparameter_settings import hyperparameters_from_settings
+from graphbo.study import Study
 from graphbo.training.recipe import Recipe
 from graphbo.training.stopping import Patience
 from graphbo.training.trainer import train
@@ -250,8 +253,11 @@ def test_a_promoted_trial_equals_one_trained_directly(
 ) -> None:
     direct = hard(tmp_path / "a").evaluate_one(Job(CONVOLUTION, fidelity, seed=5))
     low = hard(tmp_path / "b").evaluate_one(Job(CONVOLUTION, {**fidelity, "epochs": 1}, seed=5))
-    # Another folder: what it goes on from is the checkpoint of the job alone.
-    high = hard(tmp_path / "c").evaluate_one(Job(CONVOLUTION, fidelity, 5, low.checkpoint))
+    assert low.checkpoint is not None
+    # Another name: what it goes on from is the checkpoint of the job alone.
+    (tmp_path / "c").mkdir()
+    named = shutil.copy(low.checkpoint, tmp_path / "c" / "named.pt")
+    high = hard(tmp_path / "c").evaluate_one(Job(CONVOLUTION, fidelity, 5, str(named)))
     assert low.curve == direct.curve[:1]
     assert outcome(high) == outcome(direct)
     networks = [
@@ -311,12 +317,12 @@ def test_trainings_that_differ_do_not_share_a_checkpoint(tmp_path: Path) -> None
     ):
         assert hard(tmp_path).checkpoint(other) != hard(tmp_path).checkpoint(job)
         with pytest.raises(InputError, match="another training; what differs is"):
-            hard(None).evaluate_one(replace(other, checkpoint=first.checkpoint))
-    smaller = hard(None, recipe=Recipe(epochs=3, batch_size=8))
+            hard(tmp_path).evaluate_one(replace(other, checkpoint=first.checkpoint))
+    smaller = hard(tmp_path, recipe=Recipe(epochs=3, batch_size=8))
     with pytest.raises(InputError, match="what differs is: recipe"):
         smaller.evaluate_one(replace(job, checkpoint=first.checkpoint))
     with pytest.raises(InputError, match="what differs is: network"):
-        hard(None, build=BUILD).evaluate_one(replace(job, checkpoint=first.checkpoint))
+        hard(tmp_path, build=BUILD).evaluate_one(replace(job, checkpoint=first.checkpoint))
 
 
 def test_a_network_of_the_same_name_with_other_weights_does_not_go_on(tmp_path: Path) -> None:
@@ -326,7 +332,44 @@ def test_a_network_of_the_same_name_with_other_weights_does_not_go_on(tmp_path: 
     job = Job(CONVOLUTION, {"epochs": 1})
     first = evaluator(built(4), checkpoints=tmp_path).evaluate_one(job)
     with pytest.raises(InputError, match="that of another network"):
-        evaluator(built(6)).evaluate_one(replace(job, checkpoint=first.checkpoint))
+        evaluator(built(6), checkpoints=tmp_path).evaluate_one(
+            replace(job, checkpoint=first.checkpoint)
+        )
+
+
+def test_no_checkpoint_outside_of_the_folder_is_read_or_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job(CONVOLUTION, {"epochs": 1})
+    elsewhere = hard(tmp_path / "elsewhere").evaluate_one(job)
+    assert elsewhere.checkpoint is not None
+    outside = Path(elsewhere.checkpoint)
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    (folder / "link.pt").symlink_to(outside)
+    before, read = outside.read_bytes(), []
+    load = torch.load
+    monkeypatch.setattr(torch, "load", lambda *a, **k: (read.append(a[0]), load(*a, **k))[1])
+    for checkpoint in (
+        str(outside),
+        str(folder / ".." / "elsewhere" / outside.name),
+        str(folder / "link.pt"),
+        "/proc/self/environ",
+    ):
+        for keeping in (folder, None):
+            with pytest.raises(InputError, match="is not read"):
+                hard(keeping).evaluate_one(replace(job, checkpoint=checkpoint))
+    assert read == []
+    assert outside.read_bytes() == before
+    assert [path.name for path in folder.iterdir()] == ["link.pt"]
+
+
+def test_a_folder_of_checkpoints_that_was_moved_is_gone_on_from(tmp_path: Path) -> None:
+    first = hard(tmp_path / "old").evaluate_one(Job(CONVOLUTION, {"epochs": 1}))
+    (tmp_path / "old").rename(tmp_path / "new")
+    job = Job(CONVOLUTION, {"epochs": 2}, checkpoint=first.checkpoint)
+    moved = hard(tmp_path / "new").evaluate_one(job)
+    assert outcome(moved) == outcome(hard(None).evaluate_one(replace(job, checkpoint=None)))
 
 
 def test_what_results_depend_on_is_described_alike_in_every_process() -> None:
@@ -524,3 +567,69 @@ def test_trains_on_a_gpu_and_restores_its_random_state() -> None:
     )
     assert result.objectives["validation_error"] < 10
     assert torch.equal(torch.cuda.get_rng_state(), state)
+
+
+# Hyperparameters ----------------------------------------------------------------------------
+
+
+def chosen(design: Design = CONVOLUTION, **values: float | str) -> Design:
+    return replace(design, hyperparameters=values)
+
+
+def joint(**settings: object) -> JointSpace:
+    return JointSpace(SPACE, hyperparameters_from_settings(settings))
+
+
+def test_hyperparameters_take_the_place_of_settings_of_recipe_and_network() -> None:
+    design = chosen(learning_rate=0.02, channels=3, augmentation="crop", crop=1)
+    found = evaluator().evaluate_one(Job(design, {"epochs": 2}))
+    recipe = replace(RECIPE, learning_rate=0.02, crop=1)
+    expected = evaluator(partial(BUILD, channels=3), recipe=recipe)
+    assert replace(found, cost=0) == replace(
+        expected.evaluate_one(Job(CONVOLUTION, {"epochs": 2})), cost=0
+    )
+    assert found.curve != evaluator().evaluate_one(Job(CONVOLUTION, {"epochs": 2})).curve
+
+
+def test_a_width_as_fidelity_multiplies_channels_that_are_chosen() -> None:
+    wide = evaluator().network(Job(chosen(channels=3), {"width": 2.0}))
+    assert wide.stem[0].out_channels == 6  # type: ignore[index,union-attr]
+
+
+def test_trainings_of_other_hyperparameters_share_no_checkpoint(tmp_path: Path) -> None:
+    trainer = hard(tmp_path)
+    jobs = [
+        Job(design, {"epochs": 1})
+        for design in (CONVOLUTION, chosen(learning_rate=0.02), chosen(channels=5))
+    ]
+    assert len({trainer.checkpoint(job) for job in jobs}) == 3
+    first = trainer.evaluate_one(jobs[1])
+    again = trainer.evaluate_one(Job(jobs[1].design, {"epochs": 2}, checkpoint=first.checkpoint))
+    assert again.curve[:1] == first.curve
+    assert again.curve == hard(None).evaluate_one(Job(jobs[1].design, {"epochs": 2})).curve
+    with pytest.raises(InputError, match="what differs is: recipe"):
+        trainer.evaluate_one(replace(jobs[0], checkpoint=first.checkpoint))
+
+
+def test_a_study_refuses_hyperparameters_that_mean_nothing_before_it_starts() -> None:
+    with pytest.raises(InputError, match=r"training knows no hyperparameter 'dropuot'; it must be"):
+        Study(joint(dropuot=[0, 1]), evaluator(), "random")
+    with pytest.raises(InputError, match="no hyperparameter 'epochs'"):
+        Study(joint(epochs=[1, 2]), evaluator(), "random")
+    with pytest.raises(InputError, match="augmentation must be 'none' or some of"):
+        Study(joint(augmentation=["none", "mixup"]), evaluator(), "random")
+    space = joint(augmentation=["none", "flip"], momentum=[0.0, 0.9], cells=[1, 2])
+    result = Study(space, evaluator(), "random", fidelity={"epochs": 1}).run(trials=2)
+    assert result.failed == 0
+    assert sorted(result.hyperparameters) == ["augmentation", "cells", "momentum"]
+
+
+def test_a_training_function_of_ones_own_reads_hyperparameters_itself() -> None:
+    def fit(network: nn.Module, job: Job) -> float:
+        channels = network.stem[0].out_channels  # type: ignore[index,union-attr]
+        return float(channels) + float(job.design.hyperparameters["anything"])  # type: ignore[operator]
+
+    trainer = TrainingEvaluator(BUILD, fit=fit)
+    trainer.check_space(joint(anything=[0.5, 0.25], channels=[2, 3]))
+    result = trainer.evaluate_one(Job(chosen(anything=0.5, channels=2)))
+    assert result.objectives == {"validation_error": 2.5}

@@ -108,6 +108,15 @@ def test_a_job_whose_worker_dies_starts_again_a_bounded_number_of_times(
     assert "given up after 3 attempts: WorkerDiedError" in finished.report.error
 
 
+def test_evaluators_take_turns_on_a_worker(processes: ProcessExecutor) -> None:
+    dispatchers = [Dispatcher(processes, FunctionEvaluator(nodes), 1) for _ in range(7)]
+    for dispatcher in [*dispatchers, *dispatchers[::-1], dispatchers[3]]:
+        dispatcher.submit(JOBS[:1])
+        (finished,) = collect(dispatcher)
+        assert finished.report.evaluation is not None
+        assert finished.attempts == 1
+
+
 def test_a_job_that_hangs_fails_in_time_and_its_process_ends(
     processes: ProcessExecutor, tmp_path: Path
 ) -> None:

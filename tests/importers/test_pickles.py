@@ -104,6 +104,14 @@ def test_numpy_objects_and_tensors_are_refused() -> None:
         load(io.BytesIO(b"\x80\x02U\x01xQ."))
 
 
+def test_an_array_that_would_become_as_many_lists_as_it_claims_is_refused() -> None:
+    data = pickle.dumps(np.zeros((77777, 0)), protocol=4)
+    absurd = data.replace((77777).to_bytes(3, "little") + b"\0", (2**31 - 1).to_bytes(4, "little"))
+    assert absurd != data
+    with pytest.raises(InputError, match=r"claims the shape \(2147483647, 0\)"):
+        load(io.BytesIO(absurd))
+
+
 @given(st.binary(max_size=60))
 def test_rubbish_fails_in_no_other_way(data: bytes) -> None:
     with contextlib.suppress(InputError):  # a few bytes do make a pickle

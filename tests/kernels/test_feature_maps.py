@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphbo.architecture import INPUT, OUTPUT, Architecture
-from graphbo.kernels import Counts, FeatureMap, PathMap, WeisfeilerLehmanMap, operation_paths
+from graphbo.kernels import (
+    Counts,
+    FeatureMap,
+    PathMap,
+    RelabelledMap,
+    WeisfeilerLehmanMap,
+    operation_paths,
+)
+from graphbo.spaces import DARTSSpace
 from graphbo.testing import architectures
 
 
@@ -158,3 +166,45 @@ class NodeCount(FeatureMap):
 def test_a_feature_map_of_the_users_own() -> None:
     (block,) = NodeCount()([chain(), chain("a", "b")])
     np.testing.assert_array_equal(gram(block), [[4, 8], [8, 16]])
+
+
+SEVERAL = DARTSSpace(["a", "b"], nodes=2)
+
+
+def samples(n: int) -> list[Architecture]:
+    rng = np.random.default_rng(0)
+    return [SEVERAL.sample(rng).architecture for _ in range(n)]
+
+
+@pytest.mark.parametrize("feature_map", [WeisfeilerLehmanMap(1), PathMap()])
+def test_inner_products_of_several_parts_are_the_sums_over_the_parts(
+    feature_map: FeatureMap,
+) -> None:
+    designs = samples(12)
+    parts = [list(SEVERAL.split(architecture).values()) for architecture in designs]
+    whole = map(gram, feature_map(designs))
+    first, second = (map(gram, feature_map(list(own))) for own in zip(*parts, strict=True))
+    for total, one, other in zip(whole, first, second, strict=True):
+        # The input and the output of the whole are alike in all of them.
+        assert set(np.unique(total - one - other)) <= {0, 2}
+
+
+def test_relabelling_makes_the_same_operation_in_two_parts_one() -> None:
+    bare = {label: label.partition("/")[2] for label in SEVERAL.operations}
+    relabelled = RelabelledMap(WeisfeilerLehmanMap(0), bare)
+    for design in samples(5):
+        (counts,) = relabelled([design])
+        found = {o.feature.name: o.feature.key for o in relabelled.occurrences(design)}
+        number = dict(zip(counts.columns.tolist(), counts.values.tolist(), strict=True))
+        labels = Counter(label.rpartition("/")[2] for *_, label in design.edges)
+        assert [number.get(found.get(name, 0), 0) for name in ("a", "b")] == [
+            labels["a"],
+            labels["b"],
+        ]
+        assert "normal/input" in found
+
+
+@pytest.mark.parametrize("labels", [{"a": INPUT}, {OUTPUT: "a"}])
+def test_ends_keep_their_labels(labels: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="input and output keep their labels"):
+        RelabelledMap(WeisfeilerLehmanMap(0), labels)

@@ -128,3 +128,13 @@ def test_a_profile_needs_operations() -> None:
 def test_every_number_has_its_own_name(operations: set[str]) -> None:
     names = PathProfileMap(operations).names
     assert len(set(names)) == len(names)
+
+
+def test_ports_do_not_make_a_path_longer() -> None:
+    plain = Architecture([INPUT, "a", OUTPUT], [(0, 1), (1, 2)])
+    with_port = Architecture([INPUT, "port", "a", OUTPUT], [(0, 1), (1, 2), (2, 3)])
+    (ported,) = PathProfileMap(["a"], ["port"])([with_port])
+    (counts,) = PathProfileMap(["a"])([plain])
+    assert dict(zip(ported.columns, ported.values, strict=True)) == dict(
+        zip(counts.columns, counts.values, strict=True)
+    )

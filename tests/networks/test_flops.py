@@ -70,7 +70,7 @@ def test_counts_differ_from_the_published_ones_by_what_the_docstring_says(
         texts, published = table["arch_str"], table["cifar10_flops_M"].astype(float)
     pixels = 5 * (16 * 32**2 + 32 * 16**2 + 64 * 8**2) / 1e6
     rest = []
-    for i in np.random.default_rng(0).permutation(len(texts))[:80]:
+    for i in np.random.default_rng(0).permutation(len(texts))[:30]:
         architecture = SPACE.parse(str(texts[i]))
         kinds = Counter(part.split("~")[0] for part in texts[i].replace("+", "").split("|"))
         if len(architecture.edges) == 6 - kinds["none"]:
@@ -80,7 +80,7 @@ def test_counts_differ_from_the_published_ones_by_what_the_docstring_says(
             known = flops(network, (3, 32, 32)) / 1e6
             known += pixels * (3 * convolutions + 9 * kinds["avg_pool_3x3"])
             rest.append(published[i] - known)
-    assert len(rest) > 20
+    assert len(rest) > 5
     assert np.ptp(rest) < 1e-4  # the skeleton, the same for all
     assert 0 < np.mean(rest) < 0.2
 

@@ -309,3 +309,34 @@ def test_more_is_proposed_than_a_pool_of_a_large_space_holds(
     optimizer = RandomRanking(space)
     optimizer.tell([Trial(d, value=1.0) for d in sample(12, space)])
     assert len(set(optimizer.ask(6))) == 6
+
+
+def asked(trials: int, told: Sequence[Design] = ()) -> list[Design]:
+    """Search with one kernel, after a log in which each design was told at once."""
+    optimizer = GraphBO(SPACE, seed=1, initial=4, kernels=[WLKernel(SPACE.decode)])
+    for design in told:
+        optimizer.replay([[design], Trial(design, value=planted(design.architecture))])
+    for _ in range(trials):
+        (design,) = optimizer.ask()
+        optimizer.tell(Trial(design, value=planted(design.architecture)))
+    return [trial.design for trial in optimizer.told]
+
+
+def test_up_to_the_bound_on_exact_posteriors_designs_are_those_without_a_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = []
+    for bound in (5, 10**9):
+        monkeypatch.setattr("graphbo.surrogates.graph_gp._LARGEST_EXACT", bound)
+        found.append(asked(6))  # the last ask has 5 observations
+    assert found[0] == found[1]
+
+
+def test_beyond_the_bound_a_search_goes_on_from_its_log_as_if_nothing_had_happened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("graphbo.surrogates.graph_gp._LARGEST_EXACT", 5)
+    monkeypatch.setattr("graphbo.surrogates.graph_gp._INDUCING", 4)
+    whole = asked(9)
+    assert asked(3, told=whole[:6]) == whole
+    assert len(set(whole)) == 9

@@ -50,6 +50,22 @@ def test_results_failures_and_pending_designs_reach_optuna() -> None:
         assert SPACE.from_configuration(trial.params).row == design.row
 
 
+def test_of_many_results_optuna_is_told_the_best_and_the_most_recent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("graphbo.optimizers.tpe._MOST_TOLD", 5)
+    monkeypatch.setattr("graphbo.optimizers.tpe._BEST_TOLD", 2)
+    optimizer = tpe(initial=20)
+    for value in (1.0, 9.0, None, 2.0, 8.0, 7.0):
+        (design,) = optimizer.ask()
+        failure = "failed" if value is None else None
+        optimizer.tell(Trial(design, value=value, error=failure))
+        told = [trial.value for trial in optimizer._study(0).get_trials()]
+        if len(optimizer.told) == 5:
+            assert told == [1.0, 9.0, None, 2.0, 8.0]
+    assert told == [1.0, None, 2.0, 8.0, 7.0]
+
+
 def test_conditional_decisions_are_suggested_only_where_they_are_active() -> None:
     space = ChainSpace(4)
     optimizer: Any = make_optimizer("tpe", space, initial=3)

@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 import graphbo.problems.curves
 from graphbo.errors import InputError
 from graphbo.problems import get_problem, list_problems
-from graphbo.problems.curves import MARKER, MISSING, CurveTable, counts, is_curve_table
+from graphbo.problems.curves import MARKER, MISSING, CurveTable, counts, is_curve_table, unrecorded
 from graphbo.spaces import Design
 from graphbo.spaces.cell import CellSpace
+from graphbo.spaces.joint_pool import JointPoolSpace
 from graphbo.spaces.pool import PoolSpace
+from graphbo.study import Study
 from graphbo.trial import Job
 
 SETTINGS = {"type": "cell", "nodes": 3, "operations": ["conv", "skip"], "on": "edges"}
@@ -276,6 +278,38 @@ def test_wrong_metadata_are_named(tmp_path: Path, metadata: dict[str, Any], mess
         CurveTable.read(rewritten(path, **{MARKER: np.array(json.dumps(metadata))}))
 
 
+@pytest.mark.parametrize("seconds", [10**9, -1, "2", [2]])
+def test_seconds_of_absurd_dimensions_are_refused(tmp_path: Path, seconds: Any) -> None:
+    path = tmp_path / "toy.npz"
+    table().write(path)
+    with np.load(path) as arrays:
+        metadata = json.loads(str(arrays[MARKER]))
+    with pytest.raises(InputError, match="seconds must have 2 or 3 dimensions"):
+        CurveTable.read(
+            rewritten(path, **{MARKER: np.array(json.dumps(metadata | {"seconds": seconds}))})
+        )
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        {"type": "cell", "nodes": 10**9, "operations": ["conv"], "on": "edges"},
+        {"type": "chain", "max_depth": 10**9},
+    ],
+)
+def test_a_table_whose_space_would_fill_the_memory_is_refused(
+    tmp_path: Path, space: dict[str, Any]
+) -> None:
+    table(space=space).write(tmp_path / "toy.npz")  # with a checksum that is right
+    with pytest.raises(InputError, match="must be at most 200; got 1000000000"):
+        CurveTable.read(tmp_path / "toy.npz").problem()
+
+
+def test_results_that_no_memory_would_hold_are_refused() -> None:
+    with pytest.raises(InputError, match="made-up claims 1000000 x 1000000 x 10000 results"):
+        unrecorded((10**6, 10**6, 10**4), "made-up")
+
+
 def test_a_write_that_fails_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -295,3 +329,57 @@ def test_a_write_that_fails_leaves_the_old_file(
 
 def test_the_examples_in_the_documentation_are_right() -> None:
     assert doctest.testmod(graphbo.problems.curves).failed == 0
+
+
+# Hyperparameters ----------------------------------------------------------------------------
+
+RATES = {"rate": {"low": 0.1, "high": 0.9}, "kind": ["x", "y"]}
+
+
+def joint_table(**changes: Any) -> CurveTable:
+    """Each cell with two rates; columns are in the order of the names."""
+    vectors = [[i % 2, (i + 1) / (2 * N)] for i in range(2 * N)]
+    twice = {name: np.repeat(arguments()[name], 2, axis=0) for name in ("valid", "test", "seconds")}
+    facts = {"parameters": np.repeat(10 * np.arange(N), 2)}
+    rows = np.repeat(arguments()["rows"], 2, axis=0)
+    own = {"hyperparameters": RATES, "vectors": vectors, "rows": rows, "facts": facts, **twice}
+    return table(**{**own, **changes})
+
+
+def test_a_table_with_hyperparameters_is_a_pool_of_designs(tmp_path: Path) -> None:
+    written = joint_table()
+    written.write(tmp_path / "joint.npz")
+    read = CurveTable.read(tmp_path / "joint.npz")
+    assert (read.checksum, read.hyperparameters) == (written.checksum, RATES)
+    assert read.vectors is not None
+    assert read.vectors.dtype == np.float32
+    problem = read.problem()
+    assert isinstance(problem.space, JointPoolSpace)
+    assert (problem.space.size, problem.space.name) == (2 * N, "toy")
+    designs = problem.space.enumerate()
+    assert [design.hyperparameters["kind"] for design in designs[:3]] == ["x", "y", "x"]
+    found = problem.evaluator.evaluate_one(Job(designs[-1], {"epochs": 2}))
+    assert found.objectives == {"validation_error": 94.0 - N, "test_error": 94.0 - N}
+    assert len(found.curve) == 2
+    Study.of(problem, "random").run(trials=3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"vectors": None}, "hyperparameters need both their settings and vectors"),
+        ({"hyperparameters": {}}, "hyperparameters need both their settings and vectors"),
+        ({"vectors": np.zeros((3, 2))}, "vectors must have the shape"),
+        ({"vectors": np.zeros((2 * N, 3))}, "vectors of 3 entries for 2 hyperparameters"),
+        ({"vectors": np.zeros((2 * N, 2))}, "has a design more than once"),
+        ({"hyperparameters": {"rate": 3}}, "the hyperparameters of the table toy: rate must be"),
+    ],
+)
+def test_hyperparameters_that_do_not_fit_are_named(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        joint_table(**changes).problem()
+
+
+def test_rows_with_hyperparameters_cannot_be_kept_apart() -> None:
+    with pytest.raises(InputError, match="entries='raw' is for cells without hyperparameters"):
+        joint_table().problem(entries="raw")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,40 @@ def test_a_function_beside_the_file_is_imported_and_called(tmp_path: Path) -> No
     assert problem.evaluator.evaluate_one(Job(design)).objectives == {"objective": 3}
     copy = pickle.loads(pickle.dumps(problem.evaluator))
     assert copy.evaluate_one(Job(design)).objectives == {"objective": 3}
+
+
+def test_a_function_is_given_the_hyperparameters_of_the_file(tmp_path: Path) -> None:
+    rates = '[hyperparameters]\nrate = { low = 0.1, high = 0.9 }\nkind = ["x", "y"]\n'
+    (tmp_path / "both.py").write_text("def evaluate(a, h):\n    return len(a.edges) + h['rate']\n")
+    (tmp_path / "alone.py").write_text("def evaluate(h):\n    return h['rate']\n")
+    values = {"rate": 0.25, "kind": "y"}
+    both = get_problem(
+        str(write(tmp_path, f'{CELL}{rates}[evaluate]\nfunction = "both:evaluate"\n'))
+    )
+    design = replace(both.space.design((1, 1, 1)), hyperparameters=values)
+    assert both.space.kind == "both"
+    assert both.evaluator.evaluate_one(Job(design)).objectives == {"objective": 3.25}
+    alone = get_problem(str(write(tmp_path, f'{rates}[evaluate]\nfunction = "alone:evaluate"\n')))
+    design = alone.space.from_configuration(values)
+    assert alone.space.kind == "hyperparameters"
+    assert alone.evaluator.evaluate_one(Job(design)).objectives == {"objective": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"{TABLE}[hyperparameters]\na = [1]\n", "is for training and functions"),
+        (f"{CELL}{FUNCTION}[hyperparameters]\n", "there must be at least one hyperparameter"),
+        (f"{CELL}{FUNCTION}[hyperparameters]\na = 3\n", "a must be a list of choices or a table"),
+        (f"{CELL}{FUNCTION}[hyperparameters]\nedge_0_1 = [1]\n", "is a hyperparameter and a dec"),
+    ],
+)
+def test_mistakes_in_hyperparameters_name_the_section(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(InputError, match=rf"{path}.*\[hyperparameters\].*{message}"):
+        load_problem_file(path)
 
 
 def test_modules_of_the_same_name_in_two_folders_are_told_apart(tmp_path: Path) -> None:

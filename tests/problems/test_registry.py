@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-TUNED = ["mlp-digits", "branin", "hartmann6", "rosenbrock4", "ackley8"]
+TUNED = ["cells-digits", "mlp-digits", "branin", "hartmann6", "rosenbrock4", "ackley8"]
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_without_a_folder_there_are_the_problems_that_need_none() -> None:
-    assert [name for name, _ in list_problems()] == ["digits", "shapes", *TUNED]
+    assert [name for name, _ in list_problems()] == ["digits", "shapes", "darts-shapes", *TUNED]
 
 
 def test_digits_needs_no_table() -> None:
@@ -45,7 +45,14 @@ def test_digits_needs_no_table() -> None:
 def test_images_in_the_folder_are_problems(folder: Path) -> None:
     np.savez(folder / "mnist_small.npz", x=np.zeros((10, 4, 4)), y=np.zeros(10, dtype=int))
     listed = dict(list_problems(folder))
-    assert list(listed) == ["digits", "shapes", "mnist", "nasbench201-cifar10", *TUNED]
+    assert list(listed) == [
+        "digits",
+        "shapes",
+        "mnist",
+        "darts-shapes",
+        "nasbench201-cifar10",
+        *TUNED,
+    ]
     problem = get_problem("mnist", folder)
     assert (problem.name, problem.description) == ("mnist", listed["mnist"])
     with pytest.raises(InputError, match=r"'cifar10' needs the file cifar10\.npz"):
@@ -71,6 +78,7 @@ def test_a_table_of_the_package_is_the_first_problem(shipped: Path, folder: Path
         "small-table",
         "digits",
         "shapes",
+        "darts-shapes",
         "nasbench201-cifar10",
         *TUNED,
     ]
@@ -87,7 +95,7 @@ def test_the_folder_is_named_in_the_environment(
 ) -> None:
     monkeypatch.setenv("GRAPHBO_DATA", str(folder))
     names = [name for name, _ in list_problems()]
-    assert names == ["digits", "shapes", "nasbench201-cifar10", *TUNED]
+    assert names == ["digits", "shapes", "darts-shapes", "nasbench201-cifar10", *TUNED]
     assert get_problem("nasbench201-cifar10").fidelity == {"epochs": 9}
     assert get_problem("nasbench201-cifar10", folder / "nasbench201.npz").optimum == 99
 
@@ -129,4 +137,4 @@ def test_listing_imports_nothing_heavy(folder: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     in_the_package = len(list((Path(tables.__file__).parent / "data").glob("*.npz")))
-    assert done.stdout.split("\n")[:2] == [str(3 + len(TUNED) + in_the_package), "set()"]
+    assert done.stdout.split("\n")[:2] == [str(4 + len(TUNED) + in_the_package), "set()"]

@@ -52,6 +52,8 @@ def test_it_is_whole(table: CurveTable) -> None:
 
 @pytest.mark.slow
 def test_it_tells_the_better_cells_apart(table: CurveTable) -> None:
+    if table.seeds == 1:
+        pytest.skip("a single seed tells nothing of the noise")
     found = statistics(table)
     assert found.last.mean_ratio >= 3
     assert found.last.quantiles[-1] < 99.5  # not saturated

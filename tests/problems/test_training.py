@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,14 @@ from graphbo.problems import (
     problem_from_images,
     training_problem,
 )
-from graphbo.spaces import CellSpace, ChainSpace, NASBench101Space, NASBench201Space, PoolSpace
+from graphbo.spaces import (
+    CellSpace,
+    ChainSpace,
+    DARTSSpace,
+    NASBench101Space,
+    NASBench201Space,
+    PoolSpace,
+)
 from graphbo.training.recipe import Recipe
 from graphbo.trial import Job
 
@@ -77,6 +85,16 @@ def test_problems_on_real_images_build_networks_that_fit_them(data_folder: Path,
     assert logits.shape == (4, int(y.max()) + 1)
 
 
+def test_darts_shapes_trains_pairs_of_cells() -> None:
+    problem = get_problem("darts-shapes")
+    assert (problem.name, problem.fidelity) == ("darts-shapes", {"epochs": 4})
+    assert isinstance(problem.space, DARTSSpace)
+    assert "pairs of cells of DARTS" in problem.description
+    x, y = training_data(problem)
+    design = problem.space.sample(np.random.default_rng(0))
+    assert network(problem, design.architecture)(x[:4]).shape == (4, int(y.max()) + 1)
+
+
 def test_an_unknown_training_problem_is_named() -> None:
     with pytest.raises(InputError, match="no training problem 'imagenet'; it is one of digits"):
         training_problem("imagenet")
@@ -92,6 +110,7 @@ def test_an_unknown_training_problem_is_named() -> None:
         CellSpace(3, ["nor_conv_3x3", "skip_connect"], on="edges"),
         NASBench101Space(4),
         ChainSpace(2, ["conv3x3"], ["maxpool2"], [4, 8]),
+        DARTSSpace(["sep_conv_3x3", "skip_connect"], nodes=1),
     ],
 )
 def test_every_space_has_its_networks(images: ImageData, space: Any) -> None:
@@ -125,6 +144,8 @@ def test_what_cannot_be_trained_is_named(images: ImageData) -> None:
     fails("cells must be a whole number of at least 1; got 1.5", cells=1.5)
     fails("operation 'fft' cannot be trained", CellSpace(3, ["fft"], on="edges"))
     fails("operation 'fft-8' cannot be trained", ChainSpace(2, ["fft"], [], [8]))
+    fails("operation 'fft' cannot be trained", DARTSSpace(["fft"]))
+    fails("drop_path must be a number from 0 to below 1; got 1.0", DARTSSpace(), drop_path=1.0)
     pool = PoolSpace([CONVOLUTION, EMPTY])
     fails("no network for the architectures of the space pool", pool)
 
@@ -157,6 +178,47 @@ flip = true
     design = problem.space.design_of(CONVOLUTION)
     evaluation = problem.evaluator.evaluate_one(Job(design, problem.fidelity))
     assert len(evaluation.curve) == 2
+
+
+def test_a_file_declares_hyperparameters_of_the_training(tmp_path: Path) -> None:
+    text = f"""
+[train]
+{SMALL}epochs = 1
+learning_rate = 1
+[hyperparameters]
+weight_decay = {{ low = 1e-5, high = 1e-2, log = true }}
+channels = {{ low = 2, high = 4 }}
+"""
+    problem = load_problem_file(write(tmp_path, text))
+    assert problem.space.name == "nasbench201-joint"
+    assert problem.space.kind == "both"
+    design = problem.space.design_of(CONVOLUTION)
+    design = replace(design, hyperparameters={"weight_decay": 1e-3, "channels": 2})
+    result = problem.evaluator.evaluate_one(Job(design))
+    assert 0 <= result.objectives["validation_error"] <= 100
+    path = write(tmp_path, f"[train]\n{SMALL}[hyperparameters]\ndropuot = [0, 1]\n")
+    with pytest.raises(InputError, match="training knows no hyperparameter 'dropuot'"):
+        load_problem_file(path)
+
+
+def test_cells_of_darts_train_alone_or_beside_others(tmp_path: Path) -> None:
+    text = f"""[space]
+type = "darts"
+nodes = 1
+
+[train]
+{SMALL}channels = 2
+cells = 2
+drop_path = 0.1
+epochs = 1
+"""
+    problem = load_problem_file(write(tmp_path, text))
+    rng = np.random.default_rng(0)
+    jobs = [Job(problem.space.sample(rng), seed=seed) for seed in (0, 1)]
+    together = [report.evaluation for report in problem.evaluator.evaluate(jobs)]
+    for job, evaluation in zip(jobs, together, strict=True):
+        assert evaluation is not None
+        assert evaluation.objectives == problem.evaluator.evaluate_one(job).objectives
 
 
 def test_a_file_without_a_space_searches_that_of_nas_bench_201(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 from graphbo.architecture import Architecture
 from graphbo.errors import MissingExtraError
 from graphbo.report import draw
-from graphbo.spaces import NASBench101Space, NASBench201Space
+from graphbo.spaces import NASBench101Space, NASBench201Space, ProductSpace
 
 FULL_201 = NASBench201Space.parse(
     "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+"
@@ -81,6 +81,16 @@ def test_drawings_of_one_space_share_their_colours() -> None:
         label: colors[label] for label in ("input", "maxpool3x3", "output")
     }
     assert len({colors[operation] for operation in operations}) == 3
+
+
+def test_an_operation_has_one_colour_in_all_parts_and_what_is_none_is_grey() -> None:
+    cells = NASBench201Space()
+    space = ProductSpace({"normal": cells, "reduce": cells})
+    parts = {"normal": FULL_201, "reduce": FULL_201}
+    colors = fill(draw(space.join(parts), operations=space.operations))
+    alone = fill(draw(FULL_201, operations=cells.operations))
+    for part in parts:
+        assert all(colors[f"{part}/{label}"] == color for label, color in alone.items())
 
 
 def test_axes_of_the_callers_own_are_used() -> None:

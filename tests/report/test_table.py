@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import sys
 from pathlib import Path
 
@@ -32,9 +33,11 @@ def test_a_parquet_table_has_a_row_for_each_evaluation(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     path = write_evaluations(RUNS, tmp_path)
     assert path.name == "evaluations.parquet"
-    failed, completed = pandas.read_parquet(path).to_dict("records")
+    table = pandas.read_parquet(path)
+    failed, completed = table.to_dict("records")
     assert failed["state"] == "failed"
-    assert completed == {
+    assert list(table.columns[:3]) == ["optimizer", "seed", "trial"]
+    expected = {
         "optimizer": "random",
         "seed": 0,
         "trial": 1,
@@ -42,20 +45,22 @@ def test_a_parquet_table_has_a_row_for_each_evaluation(tmp_path: Path) -> None:
         "state": "completed",
         "value": 3.0,
         "cost": 60.0,
-        "epochs": 9.0,
+        "fidelity_epochs": 9.0,
         "origin": "initial",
+        "evaluation_seed": 0,
         "optimizer_seconds": 2.5,
-        "validation_error": 3.0,
-        "test_error": 4.0,
+        "objective_validation_error": 3.0,
+        "objective_test_error": 4.0,
     }
+    assert completed | expected == completed
 
 
 def test_without_pandas_it_is_a_csv_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     path = write_evaluations(RUNS, tmp_path)
     assert path.name == "evaluations.csv"
-    header, failed, completed = path.read_text().splitlines()
-    assert header.startswith("optimizer,seed,trial,architecture,state,value,cost")
-    assert header.endswith("validation_error,test_error")
-    assert "failed,,,,,2.5,," in failed
-    assert completed.endswith("completed,3.0,60.0,9,initial,2.5,3.0,4.0")
+    with path.open(newline="") as file:
+        failed, completed = csv.DictReader(file)
+    assert (failed["state"], failed["value"], failed["error"]) == ("failed", "", "boom")
+    assert (completed["value"], completed["objective_test_error"]) == ("3.0", "4.0")
+    assert (completed["fidelity_epochs"], completed["optimizer_seconds"]) == ("9", "2.5")

@@ -6,18 +6,24 @@ import doctest
 import importlib
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from graphbo.architecture import INPUT, OUTPUT, Architecture
 from graphbo.spaces import (
     CellSpace,
     ChainSpace,
+    DARTSCellSpace,
+    DARTSSpace,
     Decision,
+    FixedSpace,
     HyperparameterSpace,
+    JointPoolSpace,
     JointSpace,
     NASBench101Space,
     NASBench201Space,
     PoolSpace,
+    ProductSpace,
     Row,
     SearchSpace,
 )
@@ -25,8 +31,18 @@ from graphbo.testing.optimizers import example_hyperparameters
 from graphbo.testing.spaces import check_space
 
 
+def _small() -> CellSpace:
+    return CellSpace(3, ["a", "b"], on="nodes")
+
+
 def _pool() -> PoolSpace:
     return PoolSpace([design.architecture for design in NASBench101Space(4).enumerate()])
+
+
+def _joint_pool() -> JointPoolSpace:
+    whole = JointSpace(NASBench101Space(4), example_hyperparameters())
+    rng = np.random.default_rng(0)
+    return JointPoolSpace([whole.sample(rng) for _ in range(40)], whole)
 
 
 @pytest.mark.parametrize(
@@ -50,11 +66,18 @@ def _pool() -> PoolSpace:
         lambda: JointSpace(NASBench101Space(5), example_hyperparameters()),
         lambda: JointSpace(_pool(), example_hyperparameters()),
         lambda: HyperparameterSpace(example_hyperparameters()),
+        _joint_pool,
+        lambda: DARTSCellSpace(["a", "b"], 2),
+        lambda: DARTSSpace(nodes=2),
+        lambda: ProductSpace({"normal": CellSpace(3, ["a"], on="edges"), "reduce": _small()}),
+        lambda: ProductSpace({"stem": ChainSpace(3), "cell": _small()}),
+        lambda: ProductSpace({"fixed": FixedSpace(), "cells": ProductSpace({"cell": _small()})}),
     ],
     ids=[
         "edges", "nodes", "nodes-limited", "edges-limited", "single", "large", "nasbench201",
         "nasbench101-5", "nasbench101-7", "chain", "deep-chain", "single-chain", "pool",
-        "single-pool", "pool-on-edges", "joint", "joint-pool", "hyperparameters",
+        "single-pool", "pool-on-edges", "joint", "joint-pool", "hyperparameters", "pool-of-joint",
+        "darts-cell", "darts", "product", "large-product", "nested-product",
     ],
 )  # fmt: skip
 def test_spaces_conform(make: Callable[[], SearchSpace]) -> None:
@@ -123,6 +146,8 @@ def test_the_suite_notices_a_broken_promise(space: SearchSpace, message: str) ->
         check_space(space)
 
 
-@pytest.mark.parametrize("name", ["cell", "chain", "declarative", "pool", "nasbench201"])
+@pytest.mark.parametrize(
+    "name", ["cell", "chain", "declarative", "pool", "nasbench201", "product", "darts"]
+)
 def test_the_examples_in_the_documentation_are_right(name: str) -> None:
     assert doctest.testmod(importlib.import_module(f"graphbo.spaces.{name}")).failed == 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
+
 import pytest
 import torch
 from torch import Tensor
@@ -79,6 +82,64 @@ def test_a_model_takes_it_from_some_size_on(monkeypatch: pytest.MonkeyPatch) -> 
         torch.testing.assert_close(approximate, whole, rtol=0, atol=0.2)
     for approximate, whole in zip(gp.moments_with(POOL, ROWS[:2]), with_exact, strict=True):
         torch.testing.assert_close(approximate, whole, rtol=0, atol=0.2)
+
+
+@torch.no_grad()
+def test_joint_posteriors_agree_with_marginal_ones_and_covariances() -> None:
+    low_rank = posterior(torch.arange(0, len(TRAIN), 3))
+    batches = torch.stack([POOL[:3], POOL[3:6]])
+    means, covariances = low_rank.joint(batches)
+    for points, mean, covariance in zip(batches, means, covariances, strict=True):
+        torch.testing.assert_close(mean, low_rank.moments(points)[0])
+        torch.testing.assert_close(covariance, low_rank.covariance(points, points))
+
+
+@torch.no_grad()
+def test_a_model_of_many_observations_has_joint_posteriors_of_low_rank(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gp, batches = model(), torch.stack([POOL[:3], POOL[3:6]])
+    exact = gp.posterior(batches)
+    monkeypatch.setattr(module, "_LARGEST_EXACT", len(TRAIN) - 1)
+    monkeypatch.setattr(module, "_INDUCING", len(TRAIN))
+    found = gp.posterior(batches)
+    torch.testing.assert_close(found.mean, exact.mean, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        found.distribution.covariance_matrix,
+        exact.distribution.covariance_matrix,
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+@torch.no_grad()
+def test_what_a_model_keeps_follows_its_observations_and_hyperparameters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_LARGEST_EXACT", 10)
+    monkeypatch.setattr(module, "_INDUCING", 8)
+
+    def fresh(gp: GraphGP) -> GraphGP:
+        other = copy.deepcopy(gp)
+        assert other._low_rank is None
+        return other
+
+    gp = model()
+    seen = [gp.moments(POOL)]
+    kept = gp._low_rank
+    gp.moments_with(POOL[:5], ROWS[:2])
+    assert gp._low_rank is kept
+    gp.observe(TRAIN, -TARGETS.unsqueeze(-1))
+    seen.append(gp.moments(POOL))
+    gp.observe(TRAIN[:-3], TARGETS[:-3].unsqueeze(-1))
+    seen.append(gp.moments(POOL))
+    gp.covar_module.outputscale = torch.tensor(2.0)
+    seen.append(gp.moments(POOL))
+    gp.likelihood.noise = torch.tensor(0.3)
+    seen.append(gp.moments(POOL))
+    for moments, again in zip(gp.moments(POOL), fresh(gp).moments(POOL), strict=True):
+        torch.testing.assert_close(moments, again)
+    assert all(not torch.equal(a[0], b[0]) for a, b in itertools.pairwise(seen))
 
 
 def test_the_inducing_observations_are_the_best_and_some_of_the_others() -> None:

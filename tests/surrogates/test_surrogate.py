@@ -10,9 +10,18 @@ from gpytorch.kernels import Kernel
 
 from graphbo.architecture import Architecture
 from graphbo.kernels import WLKernel
-from graphbo.spaces import CellSpace, ChainSpace, Design, NASBench101Space, PoolSpace, SearchSpace
+from graphbo.spaces import (
+    CellSpace,
+    ChainSpace,
+    DARTSSpace,
+    Design,
+    NASBench101Space,
+    PoolSpace,
+    ProductSpace,
+    SearchSpace,
+)
 from graphbo.surrogates import GraphGP, GraphSurrogate, default_kernels
-from graphbo.surrogates.defaults import weisfeiler_lehman
+from graphbo.surrogates.defaults import KernelFactory, part_blind, weisfeiler_lehman
 
 CELLS = CellSpace(4, ["a", "b"], on="edges")
 
@@ -164,6 +173,9 @@ def test_a_factory_sees_the_architectures_that_it_is_fitted_on() -> None:
 def test_the_default_kernels_follow_the_properties_of_the_space() -> None:
     assert len(default_kernels(CELLS)) == 4
     assert len(default_kernels(CellSpace(4, ["a"], on="nodes"))) == 3
+    assert len(default_kernels(DARTSSpace())) == 4
+    assert len(default_kernels(ProductSpace({"one": CELLS, "other": CELLS}))) == 5
+    assert len(default_kernels(ProductSpace({"one": CELLS, "other": ChainSpace(2)}))) == 3
     assert len(default_kernels(PoolSpace([Architecture(["input", "output"], [(0, 1)])]))) == 2
 
 
@@ -180,3 +192,22 @@ def test_designs_and_values_go_together() -> None:
         GraphSurrogate(CELLS).fit(sample(CELLS, 3), [1.0, 2.0])
     with pytest.raises(ValueError, match="at least one"):
         GraphSurrogate(CELLS).fit([], [])
+
+
+def test_what_is_learnt_of_an_operation_in_one_part_serves_the_others() -> None:
+    cells = CellSpace(3, ["a", "b"], on="edges")
+    space = ProductSpace({"first": cells, "second": cells})
+    empty, good, bad = (
+        Architecture(["input", "output"], [(0, 1, label)] if label else [])
+        for label in ("", "a", "b")
+    )
+    seen = [space.design_of(space.join({"first": x, "second": empty})) for x in (good, bad)]
+    unseen = [space.design_of(space.join({"first": empty, "second": x})) for x in (good, bad)]
+
+    def predicted(*kernels: KernelFactory) -> float:
+        surrogate = GraphSurrogate(space, kernels=list(kernels)).fit(seen, [0.0, 1.0])
+        means, _ = surrogate.predict(unseen)
+        return float(means[1] - means[0])
+
+    assert predicted(part_blind(space)) > 0.1
+    assert predicted(weisfeiler_lehman(space)) == pytest.approx(0, abs=1e-6)

@@ -19,8 +19,10 @@ from graphbo.problems.curves import MISSING, CurveTable
 from graphbo.spaces.declarative import space_from_settings
 from graphbo.tabulate import Protocol, build
 from graphbo.tabulate.build import CHUNK, train_cells
+from graphbo.tabulate.check import check, retrain
 from graphbo.tabulate.equivalence import networks
 from graphbo.tabulate.statistics import cells
+from graphbo.training.hyperparameters import tuned
 from graphbo.training.trainer import train
 
 
@@ -199,8 +201,48 @@ def still_running(script: str) -> bool:
     return False
 
 
-def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 180.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.01)
+
+
+def test_a_sample_with_hyperparameters_is_trained_with_them(
+    protocol: Protocol, tmp_path: Path
+) -> None:
+    joint = replace(
+        protocol,
+        name="tiny-joint",
+        seeds=(0,),
+        hyperparameters={
+            "learning_rate": {"low": 0.01, "high": 0.5, "log": True},
+            "channels": {"low": 2, "high": 5},
+        },
+        sample=6,
+    )
+    table = build(Protocol.from_json(joint.to_json()), tmp_path)
+    assert table is not None
+    designs = table.designs()
+    assert designs == joint.designs()
+    assert [finding.name for finding in check(table) if finding.passed] == [
+        "completeness",
+        "results",
+    ]
+    data = joint.data()
+    chosen = designs[1].hyperparameters
+    alone = train(
+        joint.network(designs[1].architecture, 0, data, chosen),
+        tuned(joint.recipe, chosen),
+        data.train,
+        data.validation,
+        data.test,
+        seed=0,
+    )
+    found = 100 - table.percent("valid")[1, 0]
+    np.testing.assert_allclose(
+        found, alone.validation_error, atol=1.01 * 100 / table.images["valid"]
+    )
+    assert table.problem().space.size == 6
+    with pytest.raises(InputError, match="has a single seed, which tells nothing of the noise"):
+        retrain(table, 1)

@@ -141,6 +141,31 @@ def test_a_member_does_not_depend_on_who_its_neighbours_are(edge_network: MakeNe
             assert_equal(found, expected, atol=1e-10)
 
 
+def test_members_of_different_recipes_equal_those_trained_alone(edge_network: MakeNetwork) -> None:
+    recipes = [
+        RECIPE,
+        replace(RECIPE, learning_rate=0.2, momentum=0.0, weight_decay=0.0),
+        replace(RECIPE, learning_rate=0.02, flip=False, crop=0, cutout=0),
+        replace(RECIPE, momentum=0.5, weight_decay=0.1, crop=2),
+    ]
+    members = [
+        Member(edge_network(row, 4, seed), seed, recipe=recipe)
+        for seed, (row, recipe) in enumerate(zip(ROWS, recipes, strict=True))
+    ]
+    short = together(members, epochs=1)
+    states = [found.state if isinstance(found, Training) else None for found in short]
+    going_on = [replace(member, state=state) for member, state in zip(members, states, strict=True)]
+    for member, recipe, found in zip(members, recipes, together(going_on, epochs=3), strict=True):
+        assert_equal(found, alone(member, recipe, epochs=3))
+
+
+def test_members_that_cannot_train_together_are_refused(edge_network: MakeNetwork) -> None:
+    for other in ({"batch_size": 8}, {"label_smoothing": 0.0}, {"epochs": 8}):
+        member = Member(edge_network(EMPTY, 1, 0), 0, recipe=replace(RECIPE, **other))
+        with pytest.raises(InputError, match="members train together whose epochs, batch size"):
+            together([member])
+
+
 def test_any_size_gives_the_same(edge_network: MakeNetwork) -> None:
     members = [Member(edge_network(row, 4, seed), seed) for seed, row in enumerate(ROWS)]
     for found, expected in zip(together(members, size=3), together(members, size=1), strict=True):

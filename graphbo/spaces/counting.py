@@ -1,0 +1,72 @@
+"""How many cells there are in which every node reads two others."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Mapping
+from functools import lru_cache
+from itertools import combinations, permutations, product
+from typing import TypeVar
+
+_T = TypeVar("_T", bound=Hashable)
+
+
+@lru_cache
+def distinct_cells(nodes: int, operations: int) -> int:
+    """Return how many cells of DARTS there are if the numbering of their nodes does not matter.
+
+    By Burnside's lemma: the mean, over all permutations of the nodes, of the number of cells that a
+    permutation leaves as they are.
+
+    Args:
+        nodes: The number of nodes between inputs and output; the time is exponential in it.
+        operations: The number of operations.
+    """
+    inner = range(2, nodes + 2)
+    choices = [list(combinations((u for u in range(nodes + 2) if u != v), 2)) for v in inner]
+    wirings = [
+        dict(zip(inner, chosen, strict=True))
+        for chosen in product(*choices)
+        if _is_acyclic(dict(zip(inner, chosen, strict=True)))
+    ]
+    # Permutations with the same lengths of cycles leave as many cells as they are.
+    of_kind: dict[tuple[int, ...], dict[int, int]] = {}
+    number: Counter[tuple[int, ...]] = Counter()
+    for image in permutations(inner):
+        moved = {0: 0, 1: 1, **dict(zip(inner, image, strict=True))}
+        kind = tuple(sorted(map(len, _cycles(moved))))
+        of_kind.setdefault(kind, moved)
+        number[kind] += 1
+    total = 0
+    for kind, moved in of_kind.items():
+        for wiring in wirings:
+            if all(
+                set(wiring[moved[v]]) == {moved[u] for u in sources}
+                for v, sources in wiring.items()
+            ):
+                # The operations are free on one edge of each cycle of edges.
+                edges = {(u, v): (moved[u], moved[v]) for v, us in wiring.items() for u in us}
+                total += number[kind] * operations ** len(_cycles(edges))
+    return total // math.factorial(nodes)
+
+
+def _is_acyclic(wiring: dict[int, tuple[int, ...]]) -> bool:
+    known, left = {0, 1}, set(wiring)
+    while ready := {v for v in left if known.issuperset(wiring[v])}:
+        known |= ready
+        left -= ready
+    return not left
+
+
+def _cycles(moved: Mapping[_T, _T]) -> list[set[_T]]:
+    """Return the cycles of a permutation."""
+    cycles: list[set[_T]] = []
+    left = set(moved)
+    while left:
+        cycle = {next(iter(left))}
+        while (grown := cycle | {moved[x] for x in cycle}) != cycle:
+            cycle = grown
+        cycles.append(cycle)
+        left -= cycle
+    return cycles
