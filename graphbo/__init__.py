@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from graphbo.errors import InputError, MissingExtraError
     from graphbo.evaluators.base import Evaluator, FunctionEvaluator
     from graphbo.functional import advise, minimize
+    from graphbo.goals import Constraint, Goals
     from graphbo.optimizers import make_optimizer
     from graphbo.problems.base import Problem
     from graphbo.problems.registry import get_problem, list_problems
@@ -37,10 +38,12 @@ _EXPORTS = {
     "Architecture": "graphbo.architecture",
     "CellSpace": "graphbo.spaces",
     "ChainSpace": "graphbo.spaces",
+    "Constraint": "graphbo.goals",
     "DARTSSpace": "graphbo.spaces",
     "Evaluation": "graphbo.trial",
     "Evaluator": "graphbo.evaluators.base",
     "FunctionEvaluator": "graphbo.evaluators.base",
+    "Goals": "graphbo.goals",
     "HyperparameterSpace": "graphbo.spaces",
     "InputError": "graphbo.errors",
     "Job": "graphbo.trial",
@@ -68,10 +71,12 @@ __all__ = [
     "Architecture",
     "CellSpace",
     "ChainSpace",
+    "Constraint",
     "DARTSSpace",
     "Evaluation",
     "Evaluator",
     "FunctionEvaluator",
+    "Goals",
     "HyperparameterSpace",
     "InputError",
     "Job",

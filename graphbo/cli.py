@@ -45,6 +45,17 @@ Data = Annotated[
 ]
 Seconds = Annotated[float | None, typer.Option(help="Budget in seconds of (simulated) training.")]
 Epochs = Annotated[float | None, typer.Option(help="Budget in epochs of training.")]
+Objectives = Annotated[
+    str | None,
+    typer.Option(
+        help="What to minimise instead of the problem's own objective: names of what it reports, "
+        "commas between; several are for graph-ehvi, nsga2, parego and random."
+    ),
+]
+Bounds = Annotated[
+    list[str] | None,
+    typer.Option(help="What must hold, such as 'parameters<=1e6'; may be given repeatedly."),
+]
 Output = Annotated[
     Path | None,
     typer.Option(help="Folder for the results, which resumes what is there; by default in runs/."),
@@ -128,33 +139,41 @@ def search(
     retries: Annotated[
         int, typer.Option(help="How often an evaluation starts again whose worker died.")
     ] = 1,
+    objectives: Objectives = None,
+    constraint: Bounds = None,
     checkpoints: Annotated[
         bool, typer.Option(help="Keep the states of trainings, to go on from after a stop.")
     ] = True,
     data: Data = None,
     output: Output = None,
 ) -> None:
-    """Search for a good architecture, and print and draw the best.
+    """Search for a good architecture or a Pareto front, and print and draw what is found.
 
     The same command goes on with a search that was stopped.
     """
     from graphbo.budget import Budget
+    from graphbo.goals import Goals
     from graphbo.optimizers.registry import AUTO, file_name
     from graphbo.problems.registry import get_problem
     from graphbo.report.progress import search_progress
     from graphbo.study import Study
 
     task = get_problem(problem, data)
+    names = [name.strip() for name in (objectives or task.objective).split(",")]
+    goals = Goals.of(names, constraint or ())
     if trials is None and budget_seconds is None and budget_epochs is None:
         trials = task.trials
     budget = Budget(trials, budget_seconds, budget_epochs)
-    output = output or Path("runs", f"{task.name}-{file_name(optimizer)}-{seed}")
+    pursued = "" if names == [task.objective] and goals.plain else f"-{file_name(f'for:{goals}')}"
+    output = output or Path("runs", f"{task.name}{pursued}-{file_name(optimizer)}-{seed}")
     if checkpoints and task.evaluator.checkpoints is None:
         task.evaluator.checkpoints = (output / "checkpoints").absolute()
     storage = output / "study.sqlite"
     study = Study.of(
         task,
         optimizer,
+        objective=names,
+        constraints=goals.constraints,
         seed=seed,
         batch=batch,
         workers=workers,
@@ -194,6 +213,12 @@ def _print_result(problem: Problem, result: Result) -> None:
     if result.failed == count:
         print("No architecture was evaluated successfully.")
         return
+    if result.goals is not None and not result.front:
+        print(f"None of {count} trials keeps {result.goals.bounds}.")
+        return
+    if result.goals is not None and len(result.goals.objectives) > 1:
+        _print_front(result)
+        return
     best = result.best
     alone = isinstance(problem.space, HyperparameterSpace)
     kind = "configurations" if alone else "architectures"
@@ -202,20 +227,51 @@ def _print_result(problem: Problem, result: Result) -> None:
     lines += [f"{name}: {value}" for name, value in result.hyperparameters.items()]
     print("\n".join("  " + line for line in lines), end="\n\n")
     objectives = {} if best.evaluation is None else best.evaluation.objectives
-    for name, value in objectives.items():
+    bounded = () if result.goals is None else result.goals.names
+    reported = {**objectives, **{name: best.outcomes[name] for name in bounded}}
+    for name, value in reported.items():
         print(f"  {quantity(name, value)}")
-    if problem.optimum is not None:
+    if problem.optimum is not None and result.goals is None:
         print(f"  {result.value - problem.optimum:.3g} above the optimum of the problem")
+
+
+def _print_front(result: Result) -> None:
+    from graphbo.report.page.trials import operations_of
+    from graphbo.report.progress import print_table
+
+    assert result.goals is not None
+    names, front = result.goals.objectives, result.front
+    print_table(
+        f"The front has {len(front)} of {len(result.trials)} trials",
+        ["trial", *(name.replace("_", " ") for name in names), "operations"],
+        [
+            [
+                str(trial.number + 1),
+                *(f"{value:.6g}" for value in result.goals.values(trial)),
+                operations_of(trial.design.architecture),
+            ]
+            for trial in front
+        ],
+    )
 
 
 def _write_pictures(problem: Problem, result: Result, folder: Path) -> None:
     from graphbo.report import draw, search_figure
     from graphbo.spaces import HyperparameterSpace
 
-    if result.failed == len(result.trials):
+    optimum = problem.optimum if result.goals is None else None
+
+    if not result.front:
         return
     try:
-        figure = search_figure(result.trials, objective=problem.objective, optimum=problem.optimum)
+        if result.goals is not None and len(result.goals.objectives) > 1:
+            from graphbo.report.fronts import front_figure
+
+            completed = [trial for trial in result.trials if trial.value is not None]
+            figure = front_figure({"front": result.front}, result.goals, trials=completed)
+            figure.savefig(folder / "front.png", dpi=150)
+            return
+        figure = search_figure(result.trials, objective=problem.objective, optimum=optimum)
         figure.savefig(folder / "regret.png", dpi=150)
         if not isinstance(problem.space, HyperparameterSpace):
             drawing = draw(result.architecture, operations=problem.space.operations)
@@ -242,6 +298,8 @@ def compare(
     budget_epochs: Epochs = None,
     batch: Annotated[int, typer.Option(help="Architectures proposed at a time.")] = 1,
     jobs: Annotated[int, typer.Option(help="Runs at once.")] = 2,
+    objectives: Objectives = None,
+    constraint: Bounds = None,
     data: Data = None,
     output: Output = None,
 ) -> None:
@@ -266,8 +324,13 @@ def compare(
         jobs=jobs,
         data=data,
         progress=True,
+        objectives=[name.strip() for name in objectives.split(",")] if objectives else (),
+        constraints=constraint or (),
     )
-    _print_summary(summary)
+    if "reference" in summary:
+        _print_fronts(summary)
+    else:
+        _print_summary(summary)
     if AUTO in summary:
         print(f"{AUTO} is {summary[AUTO]}; graphbo advise says why")
     print(f"Written to {output}")
@@ -295,6 +358,50 @@ def _print_spending(spending: dict[str, Any]) -> None:
             for name, entry in entries.items()
         ],
     )
+
+
+def _print_fronts(summary: dict[str, Any]) -> None:
+    from graphbo.report.progress import print_table
+
+    entries = summary["optimizers"]
+    points = list(next(iter(entries.values()))["hypervolume"])
+    known = summary["true_front"] is not None
+    print_table(
+        f"{summary['problem']}: {', '.join(summary['objectives'])}; {summary['trials']} trials, "
+        f"{summary['seeds']} seeds; {'share of the true front' if known else 'hypervolume'}",
+        ["", *(f"@{point}" for point in points), "front", "s per\ntrial"],
+        [
+            [
+                name,
+                *(
+                    _text(entry["share"][point], ".1%")
+                    if known
+                    else _text(entry["hypervolume"][point]["mean"], ".3f")
+                    for point in points
+                ),
+                _text(entry["front_size"], ".1f"),
+                _text(entry["optimizer_seconds_per_trial"], ".3f"),
+            ]
+            for name, entry in entries.items()
+        ],
+    )
+    if summary["paired"]:
+        first = next(iter(entries))
+        print_table(
+            f"Hypervolume of {first} minus that of the others, with 95 % intervals",
+            ["", *(name.removeprefix(f"{first} - ") for name in summary["paired"])],
+            [
+                [f"at {point}"]
+                + [
+                    f"{_text(d['mean'], '.3f')} [{_text(d['low'], '.3f')}, "
+                    f"{_text(d['high'], '.3f')}]"
+                    for d in (differences[point] for differences in summary["paired"].values())
+                ]
+                for point in points
+            ],
+        )
+    if "note" in summary:
+        print(f"graphbo: {summary['note']}", file=sys.stderr)
 
 
 def _print_summary(summary: dict[str, Any]) -> None:

@@ -10,14 +10,24 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from graphbo.budget import Budget
 from graphbo.errors import InputError, MissingExtraError
+from graphbo.goals import Constraint, Goals
 from graphbo.optimizers import make_optimizer
 from graphbo.optimizers.registry import AUTO, file_name
 from graphbo.problems.base import Problem
+from graphbo.report.fronts import (
+    common_scale,
+    front_figure,
+    hypervolume_curves,
+    hypervolume_figure,
+    summarize_fronts,
+    true_front,
+)
 from graphbo.report.progress import progress_bar
 from graphbo.report.regret import anytime_figure
 from graphbo.report.spending import spending_curves, summarize_spending
@@ -41,6 +51,8 @@ def compare(
     jobs: int = 2,
     data: str | Path | None = None,
     progress: bool = False,
+    objectives: str | Sequence[str] = (),
+    constraints: Sequence[str | Constraint] = (),
 ) -> dict[str, Any]:
     """Run optimisers on a problem, with the seeds 0, 1, ..., and sum up what they found.
 
@@ -50,6 +62,10 @@ def compare(
     ``evaluations.parquet`` (or ``.csv`` without the extra ``tables``), ``summary.json`` and, with
     the extra ``plot``, ``anytime.png`` over the evaluations; with a budget in seconds or epochs the
     same over what was spent of it, too.
+
+    With several objectives, it is the hypervolumes that are compared: ``summary.json`` is what
+    `graphbo.report.fronts.summarize_fronts` gives, and the pictures are ``hypervolume.png`` and
+    ``fronts.png``. With constraints, only trials that keep them count.
 
     Args:
         problem: The name of a problem, or a picklable one of your own.
@@ -65,6 +81,8 @@ def compare(
         jobs: How many runs go at once, each in its own process with one thread.
         data: The folder or file of the tables; see `get_problem`.
         progress: Whether to show a progress bar.
+        objectives: What to minimise; by default the problem's own objective. See `Study`.
+        constraints: What must hold of a result.
 
     Returns:
         What ``summary.json`` holds; see `graphbo.report.summarize`.
@@ -80,6 +98,7 @@ def compare(
     if not names:
         raise InputError("a comparison needs at least one optimiser")
     known = _load(problem, data)
+    goals = Goals.of(objectives or known.objective, constraints)
     folder = Path(output)
     suffix = f"-batch{batch}" if batch > 1 else ""
     paths = {
@@ -95,6 +114,7 @@ def compare(
         optimizer = make_optimizer(name, known.space, epochs=known.epochs)
         optimizer.check_problem(known.name, known.fidelity)
         optimizer.attach(known.evaluator, known.fidelity)
+        optimizer.pursue(goals)
     try:
         (folder / "runs").mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -102,7 +122,7 @@ def compare(
     results: dict[tuple[str, int], Result] = {}
     for (name, seed), path in paths.items():
         if path.exists():
-            results[name, seed] = _open(known, made[name], seed, path)
+            results[name, seed] = _open(known, goals, made[name], seed, path)
     limit = sys.maxsize if trials is None else trials
     waiting = [
         run
@@ -113,12 +133,16 @@ def compare(
     total = None if trials is None else len(paths) * trials
     with _shown(progress, f"{len(names)} optimisers x {seeds} seeds", total, done) as bar:
         runs_left = [(made[name], seed, paths[name, seed]) for name, seed in waiting]
-        _run_all(problem, data, runs_left, budget, batch, jobs, bar)
+        _run_all(problem, goals, data, runs_left, budget, batch, jobs, bar)
     for name, seed in waiting:
-        results[name, seed] = _open(known, made[name], seed, paths[name, seed])
+        results[name, seed] = _open(known, goals, made[name], seed, paths[name, seed])
     # Runs with a budget of time differ in length; their curves are drawn out to the longest.
     longest = trials or max(len(result.trials) for result in results.values())
     runs = {n: [results[n, s] for s in range(seeds)] for n in names}
+    if len(goals.objectives) > 1:
+        return _report_fronts(known, goals, runs, longest, folder)
+    if goals.constraints:
+        known, runs = _constrained(known, goals, runs)
     return _report(known, runs, longest, budget, folder, made.get(AUTO))
 
 
@@ -181,6 +205,61 @@ def _report(
     return summary
 
 
+def _constrained(
+    problem: Problem, goals: Goals, runs: dict[str, list[Result]]
+) -> tuple[Problem, dict[str, list[Result]]]:
+    """Return a problem with the optimum under constraints, and runs in which only it counts."""
+    front = true_front(problem, goals)
+    optimum = goals.values(front[0])[0] if front else None
+    return replace(problem, optimum=optimum, test_optimum=None, top_permille=None), {
+        name: [
+            replace(result, trials=tuple(_counted(t, goals) for t in result.trials), goals=None)
+            for result in results
+        ]
+        for name, results in runs.items()
+    }
+
+
+def _counted(trial: Trial, goals: Goals) -> Trial:
+    """Return a trial as one that failed if it breaks the constraints."""
+    if trial.value is None or goals.feasible(trial):
+        return trial
+    return replace(trial, value=None, error=f"breaks {goals.bounds}")
+
+
+def _report_fronts(
+    problem: Problem, goals: Goals, runs: dict[str, list[Result]], trials: int, folder: Path
+) -> dict[str, Any]:
+    runs = {
+        name: [
+            Result(r.trials[:trials], r.optimizer_seconds * _share(r, trials), goals=goals)
+            for r in results
+        ]
+        for name, results in runs.items()
+    }
+    scale = common_scale(problem, goals, runs)
+    if scale is None:
+        raise InputError(f"no run has a trial that keeps {goals.bounds or 'its objectives finite'}")
+    curves = hypervolume_curves(goals, runs, trials, scale)
+    summary = summarize_fronts(problem, goals, runs, trials, scale, curves)
+    write_evaluations(runs, folder)
+    truth = true_front(problem, goals)
+    fronts = {
+        name: goals.front(trial for result in results for trial in result.front)
+        for name, results in runs.items()
+    }
+    try:
+        figure = hypervolume_figure(curves, title=problem.name, best=scale.best)
+        figure.savefig(folder / "hypervolume.png", dpi=150)
+        title = f"{problem.name}: the fronts of all runs"
+        figure = front_figure(fronts, goals, truth=truth, title=title)
+        figure.savefig(folder / "fronts.png", dpi=150)
+    except MissingExtraError as error:
+        summary["note"] = f"no pictures: {error}"
+    (folder / "summary.json").write_text(to_json(summary))
+    return summary
+
+
 def _share(result: Result, trials: int) -> float:
     return min(1.0, trials / max(len(result.trials), 1))
 
@@ -193,9 +272,20 @@ def _load(problem: Problem | str, data: str | Path | None) -> Problem:
     return get_problem(problem, data)
 
 
-def _open(problem: Problem, optimizer: str, seed: int, path: Path) -> Result:
+def _study(problem: Problem, goals: Goals, optimizer: str, **settings: Any) -> Study:
+    """Return the study of a run."""
+    return Study.of(
+        problem,
+        optimizer,
+        objective=goals.objectives,
+        constraints=goals.constraints,
+        **settings,
+    )
+
+
+def _open(problem: Problem, goals: Goals, optimizer: str, seed: int, path: Path) -> Result:
     """Return what a run has stored."""
-    study = Study.of(problem, optimizer, seed=seed, storage=path)
+    study = _study(problem, goals, optimizer, seed=seed, storage=path)
     try:
         return study.result
     finally:
@@ -227,6 +317,7 @@ def _shown(shown: bool, description: str, total: int | None, done: int) -> Itera
 
 def _run_all(
     problem: Problem | str,
+    goals: Goals,
     data: str | Path | None,
     waiting: Sequence[tuple[str, int, Path]],
     budget: Budget,
@@ -240,7 +331,7 @@ def _run_all(
     count, stop = context.Value("q", 0), context.Event()
     with _one_thread():
         executor = ProcessPoolExecutor(
-            min(jobs, len(waiting)), context, _start_worker, (problem, data, count, stop)
+            min(jobs, len(waiting)), context, _start_worker, (problem, goals, data, count, stop)
         )
         futures: set[Future[None]] = {
             executor.submit(_run, name, seed, path, budget, batch) for name, seed, path in waiting
@@ -276,10 +367,12 @@ def _one_thread() -> Iterator[None]:
 _worker: dict[str, Any] = {}
 
 
-def _start_worker(problem: Problem | str, data: str | Path | None, count: Any, stop: Any) -> None:
+def _start_worker(
+    problem: Problem | str, goals: Goals, data: str | Path | None, count: Any, stop: Any
+) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker.update(problem=_load(problem, data), count=count, stop=stop)
+    _worker.update(problem=_load(problem, data), goals=goals, count=count, stop=stop)
 
 
 def _end_with_parent() -> None:
@@ -303,7 +396,8 @@ def _run(optimizer: str, seed: int, path: Path, budget: Budget, batch: int) -> N
 
     if _worker["stop"].is_set():
         return
-    study = Study.of(_worker["problem"], optimizer, seed=seed, storage=path, batch=batch)
+    problem, goals = _worker["problem"], _worker["goals"]
+    study = _study(problem, goals, optimizer, seed=seed, storage=path, batch=batch)
     try:
         study.run(budget.trials, budget.seconds, budget.epochs, callback)
     except _StoppedError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from graphbo.budget import Budget
 from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator, FunctionEvaluator
+from graphbo.goals import Constraint
 from graphbo.optimizers.base import Optimizer
 from graphbo.problems.base import Problem
 from graphbo.report.progress import search_progress
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def minimize(
-    objective: Callable[..., float] | Evaluator,
+    objective: Callable[..., float | Mapping[str, float]] | Evaluator,
     space: SearchSpace,
     budget: int = 100,
     seed: int = 0,
@@ -33,14 +34,17 @@ def minimize(
     executor: Executor | str | None = None,
     timeout: float | None = None,
     progress: bool = False,
+    objectives: str | Sequence[str] = (),
+    constraints: Sequence[str | Constraint] = (),
 ) -> Result:
-    """Search a space for the design with the lowest objective.
+    """Search a space for the design with the lowest objective, or for a Pareto front.
 
     Args:
         objective: A function that returns a number, or an `Evaluator`. A function is given the
             `Architecture`; in a `JointSpace` that and the hyperparameters, as a mapping from names
             to values; in a `HyperparameterSpace` the hyperparameters alone. A call that raises or
-            returns NaN counts as a failed trial; the search goes on.
+            returns NaN counts as a failed trial; the search goes on. It may return several numbers
+            by name, for `objectives` and `constraints`.
         space: Where to search.
         budget: Number of trials, failed ones and those already stored included.
         seed: The seed of the search; the same seed gives the same search.
@@ -53,10 +57,14 @@ def minimize(
             ``"threads"`` or ``"ray"``.
         timeout: Seconds after which an evaluation is a failed trial.
         progress: Whether to show a progress bar.
+        objectives: The names of the numbers to minimise; with several the search is for their
+            front, and needs an optimiser for that. By default an evaluator's first objective, and
+            the number ``"objective"`` of those that a function returns by name.
+        constraints: What must hold of the result, such as ``"latency_ms<=5"``.
 
     Returns:
         The result: ``result.architecture``, ``result.hyperparameters``, ``result.value``,
-        ``result.trials``.
+        ``result.trials``, ``result.front``.
 
     Raises:
         InputError: If an argument cannot be used.
@@ -74,11 +82,13 @@ def minimize(
         takes = "architecture" if space.hyperparameters is None else "both"
         if isinstance(space, HyperparameterSpace):
             takes = "hyperparameters"
-        objective = FunctionEvaluator(objective, takes=takes)
+        objective = FunctionEvaluator(objective, objectives or "objective", takes=takes)
     study = Study(
         space,
         objective,
         optimizer,
+        objective=objectives or None,
+        constraints=constraints,
         seed=seed,
         storage=storage,
         batch=batch,

@@ -21,6 +21,7 @@ FORMAT = 2
 _APPLICATION = 0x67726162  # "grab": marks a SQLite file as a study of graphbo
 _MEMORY = "memory of the optimiser"
 _NAMED = "optimiser as it was named"
+_UNUSUAL = ("further objectives", "constraints")  # properties that only some studies have
 _SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE asks (number INTEGER PRIMARY KEY, event INTEGER NOT NULL UNIQUE,"
@@ -101,10 +102,11 @@ class Storage:
                 named = {} if optimizer is None else {_NAMED: optimizer}
                 self._create({**identity, **named})
                 return
-        for key, value in identity.items():
-            if stored.get(key) != value:
+        for key in dict.fromkeys([*identity, *(key for key in _UNUSUAL if key in stored)]):
+            if stored.get(key) != identity.get(key):
                 raise InputError(
-                    f"{self.path} holds another study: its {key} is {stored.get(key)}, not {value};"
+                    f"{self.path} holds another study: its {key} is {stored.get(key)}, "
+                    f"not {identity.get(key)};"
                     " choose another file or folder"
                 )
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from graphbo.budget import Budget, Spending
 from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator, Report, final_reports, offered_epochs
 from graphbo.executors import Dispatcher, ProcessExecutor, make_executor
+from graphbo.goals import Constraint, Goals
 from graphbo.optimizers.base import Optimizer
 from graphbo.problems.base import Problem
 from graphbo.records import to_dataframe, trial_records
@@ -44,11 +46,13 @@ class Result:
         trials: The finished trials, in the order in which they finished.
         optimizer_seconds: What the optimiser took in all.
         exhausted: Whether the search ended because the space has nothing more to propose.
+        goals: What the search was for; None if that was the lowest value alone.
     """
 
     trials: tuple[Trial, ...]
     optimizer_seconds: float = 0.0
     exhausted: bool = False
+    goals: Goals | None = None
 
     @property
     def failed(self) -> int:
@@ -57,20 +61,52 @@ class Result:
 
     @property
     def best(self) -> Trial:
-        """The trial with the lowest value, the earliest of equals.
+        """The trial with the lowest value that keeps the constraints, the earliest of equals.
 
         Where some were trained for more epochs than others, it is one of those trained longest.
 
         Raises:
-            ValueError: If no trial has completed.
+            ValueError: If no trial has completed, or none that completed keeps the constraints.
         """
         full = longest(self.trials)
-        values = [math.inf if trial.value is None else trial.value for trial in full]
         if self.failed == len(self.trials):
             last = next((trial.error for trial in reversed(self.trials) if trial.error), None)
             reason = f"; the last one failed with: {last.strip().splitlines()[-1]}" if last else ""
             raise ValueError(f"none of the {len(self.trials)} trials completed{reason}")
-        return full[values.index(min(values))]
+        allowed = [trial for trial in full if self._allows(trial)]
+        if not allowed:
+            assert self.goals is not None
+            raise ValueError(f"none of the {len(full)} trials keeps {self.goals.bounds}")
+        return min(allowed, key=lambda trial: trial.value or 0.0)
+
+    @property
+    def front(self) -> list[Trial]:
+        """The Pareto front: the trials that none of the others dominates, if any is feasible.
+
+        Where some were trained for more epochs than others, only those trained longest count; see
+        `Goals.front`. With one objective it is the best trial alone.
+        """
+        if self.goals is not None:
+            return self.goals.front(longest(self.trials))
+        return [] if self.failed == len(self.trials) else [self.best]
+
+    def hypervolume(self, reference: Sequence[float]) -> float:
+        """Return the volume that the front dominates; see `Goals.hypervolume`.
+
+        Args:
+            reference: The largest value of each objective that still counts, in order.
+
+        Raises:
+            InputError: If the search has one objective, or the reference another number of values.
+        """
+        if self.goals is None:
+            raise InputError("a search for the lowest value has no hypervolume, only a best trial")
+        return self.goals.hypervolume(longest(self.trials), reference)
+
+    def _allows(self, trial: Trial) -> bool:
+        if self.goals is None:
+            return trial.value is not None
+        return self.goals.feasible(trial)
 
     @property
     def architecture(self) -> Architecture:
@@ -127,7 +163,12 @@ class Study:
             makes a failed trial; the search goes on.
         optimizer: A fresh optimiser on the space, or the name of one. ``"auto"`` is what a stored
             study was begun with, and for a new one what `graphbo.advise` names.
-        objective: Which of the evaluator's objectives to minimise; by default its first.
+        objective: Which of the evaluator's objectives or facts to minimise; by default its first
+            objective. With several names the search is for their Pareto front, and the first one is
+            the value of a trial; the optimiser must be one for several objectives.
+        constraints: What must hold of a result, such as ``"latency_ms<=5"``, on objectives or
+            facts. An optimiser that does not know of constraints is told, of a trial that breaks
+            them, a value behind those of all that keep them.
         fidelity: How thoroughly to evaluate; by default fully.
         seed: The seed of the evaluations, and of the optimiser if that is given by name.
         storage: The study file, made if it is not there; by default the study is in memory only.
@@ -162,7 +203,8 @@ class Study:
         evaluator: Evaluator,
         optimizer: Optimizer | str = "graph-bo",
         *,
-        objective: str | None = None,
+        objective: str | Sequence[str] | None = None,
+        constraints: Sequence[str | Constraint] = (),
         fidelity: Fidelity | None = None,
         seed: int = 0,
         storage: str | Path | None = None,
@@ -179,10 +221,8 @@ class Study:
         _check_numbers(ahead=(ahead, 0), retries=(retries, 0))
         if timeout is not None and not timeout > 0:
             raise InputError(f"the timeout must be greater than 0 seconds; got {timeout}")
-        if objective is not None and objective not in evaluator.objectives:
-            raise InputError(
-                f"the evaluator has no objective {objective!r}, only {list(evaluator.objectives)}"
-            )
+        goals = Goals.of(evaluator.objectives[0] if objective is None else objective, constraints)
+        _check_names(goals, evaluator)
         evaluator.check_space(space)
         if isinstance(optimizer, str):
             from graphbo.optimizers import AUTO, make_optimizer
@@ -209,10 +249,19 @@ class Study:
         if problem is not None:
             chosen.check_problem(problem, fidelity or {})
         chosen.attach(evaluator, fidelity or {})
+        chosen.pursue(
+            goals,
+            {
+                name: partial(evaluator.compute, name, fidelity=fidelity)
+                for name in goals.names
+                if name in evaluator.known
+            },
+        )
         self.space = space
         self.evaluator = evaluator
         self.optimizer: Optimizer = chosen
-        self.objective = objective or evaluator.objectives[0]
+        self.goals = goals
+        self.objective = goals.objectives[0]
         self.fidelity = dict(fidelity or {})
         self.seed = seed
         self.batch = batch
@@ -236,6 +285,7 @@ class Study:
         self._unstored_seconds = 0.0
         self._charged_seconds = 0.0
         self._exhausted = False
+        self._scale: float | None = None
         self._storage = Storage(storage)
         named = optimizer if isinstance(optimizer, str) else None
         self._storage.identify(self._identity(problem), named)
@@ -247,11 +297,11 @@ class Study:
     ) -> Study:
         """Return a study of a problem; the settings are those of `Study`."""
         settings.setdefault("budget", Budget(trials=problem.trials))
+        settings.setdefault("objective", problem.objective)
         return cls(
             problem.space,
             problem.evaluator,
             optimizer,
-            objective=problem.objective,
             fidelity=problem.fidelity,
             problem=problem.name,
             **settings,
@@ -266,7 +316,8 @@ class Study:
     def result(self) -> Result:
         """The result so far."""
         seconds = self._optimizer_seconds + self._unstored_seconds
-        return Result(tuple(self.trials), seconds, self._exhausted)
+        goals = None if self.goals.plain else self.goals
+        return Result(tuple(self.trials), seconds, self._exhausted, goals)
 
     def to_dataframe(self) -> pandas.DataFrame:
         """Return a row for each finished trial; see `Result.to_dataframe`."""
@@ -418,7 +469,7 @@ class Study:
         """Return a trial with its result; the clock is the monotonic one when it started."""
         value, error = None, report.error
         if error is None:
-            value, error = _objective(report.evaluation, self.objective)
+            value, error = _outcomes(report.evaluation, self.goals)
         evaluation = report.evaluation
         try:
             evaluation_to_text(evaluation or Evaluation({}))
@@ -525,8 +576,24 @@ class Study:
     def _tell(self) -> None:
         start = time.perf_counter()
         while self._untold:
-            self.optimizer.tell(self._untold.pop(0))
+            self.optimizer.tell(self._as_told(self._untold.pop(0)))
         self._unstored_seconds += time.perf_counter() - start
+
+    def _as_told(self, trial: Trial) -> Trial:
+        """Return a finished trial as the optimiser is told of it.
+
+        One that knows of no constraints is told values below 1 of what keeps them, in the order of
+        the objective, and above 1 of what breaks them, in the order of the violation: the rule of
+        Deb, "An efficient constraint handling method for genetic algorithms", 2000, whatever is
+        going to come.
+        """
+        if trial.value is None or not self.goals.constraints or self.optimizer.constrained:
+            return trial
+        self._scale = self._scale or abs(trial.value) or 1.0
+        beyond = self.goals.violation(trial)
+        if beyond > 0:
+            return replace(trial, value=1 + beyond / (1 + beyond))
+        return replace(trial, value=trial.value / (self._scale + abs(trial.value)))
 
     def _take_trial(self, trial: Trial) -> None:
         self.trials.append(trial)
@@ -543,7 +610,7 @@ class Study:
         self.optimizer.replay(
             [trial.design.at(trial.fidelity) for trial in entry.trials]
             if isinstance(entry, Ask)
-            else entry
+            else self._as_told(entry)
             for entry in log
         )
         for entry in log:
@@ -557,6 +624,7 @@ class Study:
             "problem": str(problem),
             "space": _fingerprint(self.space),
             "objective": self.objective,
+            **self._further(),
             "fidelity": json.dumps(self.fidelity, sort_keys=True),
             "optimizer": self.optimizer.name,
             "settings": json.dumps(self.optimizer.settings, sort_keys=True, default=repr),
@@ -566,6 +634,14 @@ class Study:
                 f"{name} of the evaluator": json.dumps(value, sort_keys=True)
                 for name, value in self.evaluator.describe().items()
             },
+        }
+
+    def _further(self) -> dict[str, str]:
+        """Return the parts of the identity that only some studies have."""
+        further, bounds = self.goals.objectives[1:], sorted(map(str, self.goals.constraints))
+        return {
+            **({"further objectives": json.dumps(further)} if further else {}),
+            **({"constraints": json.dumps(bounds)} if bounds else {}),
         }
 
 
@@ -586,19 +662,34 @@ def _check_numbers(**given: tuple[int, int]) -> None:
             raise InputError(f"the {name} must be at least {least}; got {value}")
 
 
-def _objective(evaluation: Evaluation | None, name: str) -> tuple[float | None, str | None]:
-    """Return the objective's value, or why there is none."""
+def _check_names(goals: Goals, evaluator: Evaluator) -> None:
+    """Refuse names that the evaluator is known not to report."""
+    declared = evaluator.facts
+    reported = [*evaluator.objectives, *(declared or ())]
+    # Where facts are not declared, only the first name can be checked.
+    for name in goals.objectives[:1] if declared is None else goals.names:
+        if name not in reported:
+            what = "objective" if declared is None else "objective or fact"
+            raise InputError(f"the evaluator has no {what} {name!r}, only {reported}")
+
+
+def _outcomes(evaluation: Evaluation | None, goals: Goals) -> tuple[float | None, str | None]:
+    """Return the value of an evaluation, or why it is none for the goals."""
     assert evaluation is not None
-    if name not in evaluation.objectives:
-        return None, f"the evaluation has no objective {name!r}, only {list(evaluation.objectives)}"
-    value: Any = evaluation.objectives[name]
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None, f"the objective {name!r} is {value!r}, not a number"
-    if not math.isfinite(number):
-        return None, f"the objective {name!r} is {number}, not a finite number"
-    return number, None
+    reported = {**evaluation.facts, **evaluation.objectives}
+    numbers = {}
+    for name in goals.names:
+        kind = "objective" if name in goals.objectives else "fact"
+        if name not in reported:
+            among = evaluation.objectives if goals.plain else reported
+            return None, f"the evaluation has no {kind} {name!r}, only {list(among)}"
+        try:
+            numbers[name] = float(reported[name])
+        except (TypeError, ValueError):
+            return None, f"the {kind} {name!r} is {reported[name]!r}, not a number"
+        if not math.isfinite(numbers[name]):
+            return None, f"the {kind} {name!r} is {numbers[name]}, not a finite number"
+    return numbers[goals.objectives[0]], None
 
 
 def _fingerprint(space: SearchSpace) -> str:

@@ -86,6 +86,13 @@ class Trial:
         return self.fidelity.get("epochs", math.inf)
 
     @property
+    def outcomes(self) -> Mapping[str, float]:
+        """What the evaluation reports by name, its objectives and its facts; empty without one."""
+        if self.evaluation is None:
+            return {}
+        return {**self.evaluation.facts, **self.evaluation.objectives}
+
+    @property
     def state(self) -> str:
         """``"completed"``, ``"failed"`` or ``"running"``."""
         if self.value is not None:

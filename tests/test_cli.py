@@ -103,6 +103,44 @@ def test_search_prints_and_draws_the_best_and_goes_on(
     assert trials == (12,)
 
 
+SIZED = """
+def objective(architecture):
+    skips = sum(label == "skip" for *_, label in architecture.edges)
+    return {"validation_error": 20.0 - skips, "size": float(len(architecture.edges)) + skips}
+"""
+
+
+@pytest.fixture
+def sized(tmp_path: Path) -> str:
+    """A problem that reports a size beside its error."""
+    path = problem_file(tmp_path, "sized")
+    (tmp_path / "toy_module_sized.py").write_text(SIZED)
+    return path
+
+
+def test_search_prints_and_draws_a_front(
+    sized: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["search", sized, "--optimizer", "nsga2", "--trials", 12]
+    arguments += ["--objectives", "validation_error, size", "--output", tmp_path / "front"]
+    run(*arguments, "--constraint", "size<=10")
+    shown = capsys.readouterr().out
+    assert "of 12 trials" in shown
+    assert "size" in shown
+    assert (tmp_path / "front" / "front.png").stat().st_size > 0
+    assert "another study: its constraints" in error_of(capsys, *arguments)
+
+
+def test_search_under_constraints_prints_what_they_bound(
+    sized: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["search", sized, "--optimizer", "random", "--trials", 5, "--output"]
+    run(*arguments, tmp_path / "a", "--constraint", "size<=90", "--constraint", "size>=0")
+    assert "size" in capsys.readouterr().out
+    run(*arguments, tmp_path / "b", "--constraint", "size<=-1")
+    assert "None of 5 trials keeps size<=-1.0" in capsys.readouterr().out
+
+
 def test_search_without_output_writes_into_runs(
     toy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -207,3 +207,64 @@ def test_a_budget_in_epochs_is_summed_up_over_what_was_spent(tmp_path: Path) -> 
 
 def test_a_budget_in_trials_has_no_such_sum(tmp_path: Path) -> None:
     assert run(tmp_path)["spending"] == []
+
+
+def finished(folder: Path, objective: Sequence[str], constraints: Sequence[str]) -> None:
+    """Make the study files of a comparison of two objectives without processes."""
+    for seed in range(2):
+        path = folder / "runs" / f"random-{seed:03d}.sqlite"
+        settings: dict[str, Any] = {"objective": objective, "constraints": constraints}
+        study = Study.of(SIZED, "random", seed=seed, storage=path, **settings)
+        study.run(trials=8)
+        study.close()
+
+
+def sized(architecture: Architecture) -> dict[str, float]:
+    return {"validation_error": 9.0 - len(architecture.edges), "size": float(len(architecture))}
+
+
+SIZED = Problem("sized", SPACE, FunctionEvaluator(sized, "validation_error"))
+
+
+def test_several_objectives_are_compared_by_hypervolume(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    names = ["validation_error", "size"]
+    finished(tmp_path, names, ["size<=4"])
+    summary = compare(
+        SIZED,
+        ["random"],
+        trials=8,
+        seeds=2,
+        output=tmp_path,
+        objectives=names,
+        constraints=["size<=4"],
+    )
+    assert json.loads((tmp_path / "summary.json").read_text()) == summary
+    assert summary["constraints"] == ["size<=4.0"]
+    assert 0 < summary["optimizers"]["random"]["hypervolume"]["8"]["mean"] <= 1.21
+    for picture in ("hypervolume.png", "fronts.png"):
+        assert (tmp_path / picture).stat().st_size > 0
+    with pytest.raises(InputError, match="local-search minimises one objective"):
+        compare(SIZED, ["local-search"], trials=8, seeds=2, output=tmp_path, objectives=names)
+
+
+def test_under_constraints_only_what_keeps_them_counts(tmp_path: Path) -> None:
+    finished(tmp_path, ["validation_error"], ["size<=3"])
+    summary = compare(
+        SIZED, ["random"], trials=8, seeds=2, output=tmp_path, constraints=["size<=3"]
+    )
+    kept = [
+        [t.value for t in result.trials if t.value is not None and t.outcomes["size"] <= 3]
+        for result in (
+            Study.of(
+                SIZED,
+                "random",
+                seed=seed,
+                storage=tmp_path / "runs" / f"random-{seed:03d}.sqlite",
+                constraints=["size<=3"],
+            ).result
+            for seed in range(2)
+        )
+    ]
+    regrets = [min(values) - min(map(min, kept)) for values in kept]
+    assert summary["optimizers"]["random"]["mean_regret"]["8"] == pytest.approx(sum(regrets) / 2)

@@ -25,7 +25,13 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(enco
 # What each part may import, besides itself and graphbo.errors.
 _POINTS = {"graphbo.architecture", "graphbo.spaces", "graphbo.trial"}
 _MODELS = {"graphbo.kernels", "graphbo.surrogates"}
-_LOOP = {*_POINTS, "graphbo.evaluators", "graphbo.optimizers", "graphbo.problems"}
+_LOOP = {
+    *_POINTS,
+    "graphbo.evaluators",
+    "graphbo.goals",
+    "graphbo.optimizers",
+    "graphbo.problems",
+}
 LAYERS: dict[str, set[str]] = {
     "graphbo.canonical": set(),
     "graphbo.errors": set(),
@@ -37,6 +43,7 @@ LAYERS: dict[str, set[str]] = {
     "graphbo.networks": {"graphbo.architecture", "graphbo.spaces"},
     "graphbo.spaces": {"graphbo.architecture", "graphbo.edit_distance"},
     "graphbo.trial": {"graphbo.spaces"},
+    "graphbo.goals": {"graphbo.trial"},
     "graphbo.budget": {"graphbo.spaces", "graphbo.trial"},
     "graphbo.datasets": {"graphbo.npz"},
     "graphbo.training": {
@@ -57,6 +64,7 @@ LAYERS: dict[str, set[str]] = {
         "graphbo.budget",
         "graphbo.embeddings",
         "graphbo.evaluators",
+        "graphbo.goals",
         "graphbo.training",
     },
     "graphbo.problems": {

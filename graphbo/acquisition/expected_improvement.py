@@ -36,6 +36,7 @@ def score(
     pending: Tensor | None = None,
     best: Sequence[Tensor] | None = None,
     bounds: Tensor | None = None,
+    log_weights: Tensor | None = None,
 ) -> Tensor:
     """Return the logarithm of the expected improvement at each point, averaged over models.
 
@@ -61,12 +62,14 @@ def score(
             ``"logei"`` can be told.
         bounds: The `n` values without pending points, if they are known; only ``"logei"`` uses
             them.
+        log_weights: `n` logarithms to add, such as those of the probability that a point keeps
+            constraints; they are part of the bounds. Only ``"logei"`` can be given any.
 
     Returns:
         `n` values, larger is better.
 
     Raises:
-        ValueError: If the kind is unknown, or another than ``"logei"`` is told the best.
+        ValueError: If the kind is unknown, or another than ``"logei"`` is told the best or weights.
     """
     if kind not in ACQUISITIONS:
         raise ValueError(f"the acquisition function is one of {ACQUISITIONS}; got {kind!r}")
@@ -74,15 +77,20 @@ def score(
         best = [model.train_targets.min() for model in models]
     elif kind != "logei":
         raise ValueError(f"the acquisition function {kind!r} finds out the best by itself")
+    if log_weights is not None and kind != "logei":
+        raise ValueError(f"the acquisition function {kind!r} takes no weights")
+    weights = torch.zeros(len(X), dtype=X.dtype) if log_weights is None else log_weights
     waiting = 0 if pending is None else len(pending)
     if kind == "logei":
         alone = [_analytic(model, low) for model, low in zip(models, best, strict=True)]
         if pending is None or not waiting:
-            return _average(alone, X)
+            return _average(alone, X) + weights
         joint = [PendingLogEI(model, low, pending) for model, low in zip(models, best, strict=True)]
         if len(X) <= _BLOCK:
-            return _average(joint, X)
-        return _up_to(_average(alone, X) if bounds is None else bounds, joint, X)
+            return _average(joint, X) + weights
+        if bounds is None:
+            bounds = _average(alone, X) + weights
+        return _up_to(bounds, joint, X, weights)
     functions = [_monte_carlo(model, kind, pending) for model in models]
     baseline = max(len(getattr(function, "X_baseline", ())) for function in functions)
     affordable = max(_MAX_COVARIANCES // (1 + waiting + baseline) ** 2, 1)
@@ -95,13 +103,15 @@ def score(
     return result
 
 
-def _up_to(bounds: Tensor, functions: Sequence[AcquisitionFunction], X: Tensor) -> Tensor:
-    """Return the averages of functions that lie below bounds; the bounds where those are low."""
+def _up_to(
+    bounds: Tensor, functions: Sequence[AcquisitionFunction], X: Tensor, weights: Tensor
+) -> Tensor:
+    """Return the weighted averages of functions below bounds; the bounds where those are low."""
     order = bounds.argsort(descending=True, stable=True)
     result = bounds.clone()
     for end in range(_BLOCK, len(X) + _BLOCK, _BLOCK):
         part = order[end - _BLOCK : end]
-        result[part] = _average(functions, X[part])
+        result[part] = _average(functions, X[part]) + weights[part]
         last = result[order[:end]].topk(_EXACT).values[-1]
         if end < len(X) and last >= bounds[order[end]] + _MARGIN:
             break

@@ -54,12 +54,12 @@ class PendingLogEI(AcquisitionFunction):
         slopes = torch.linalg.solve_triangular(root, cross.mT, upper=False).mT
         conditional_mean = mean.unsqueeze(-1) + slopes @ self.normal.mT
         deviation = (variance - slopes.square().sum(-1)).clamp_min(1e-10).sqrt().unsqueeze(-1)
-        values = deviation.log() + _log_h((incumbent - conditional_mean) / deviation)
+        values = deviation.log() + log_h((incumbent - conditional_mean) / deviation)
         result: Tensor = values.logsumexp(-1) - math.log(len(self.normal))
         return result
 
 
-def _log_h(z: Tensor) -> Tensor:
+def log_h(z: Tensor) -> Tensor:
     """Return ``log(phi(z) + z Phi(z))``, also where z is very negative.
 
     Reference: Ament et al., "Unexpected improvements to expected improvement for Bayesian

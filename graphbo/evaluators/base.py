@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from graphbo.errors import InputError
+from graphbo.spaces.base import Design
 from graphbo.trial import Evaluation, Fidelity, Job
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Evaluator(ABC):
         capacity: How many jobs it takes at once.
         checkpoints: The folder in which it keeps the states of jobs, if it keeps any.
         epochs: The numbers of epochs that it can train for, ascending; empty if there is no choice.
+        known: The names of those objectives and facts that `compute` gives without an evaluation.
         thread_safe: Whether threads may evaluate side by side, and gain from it.
         factory: Makes an equal evaluator in another process, such as one on another machine; None
             to send this one as it is. Whatever is set afterwards, but for `checkpoints`, makes the
@@ -53,6 +55,7 @@ class Evaluator(ABC):
     capacity: int = 1
     checkpoints: str | Path | None = None
     epochs: Sequence[int] = ()
+    known: tuple[str, ...] = ()
     thread_safe: ClassVar[bool] = False
     factory: Callable[[], Evaluator] | None = None
 
@@ -67,6 +70,27 @@ class Evaluator(ABC):
         A study is not continued where they differ. By default there are none.
         """
         return {}
+
+    @property
+    def facts(self) -> tuple[str, ...] | None:
+        """The names of the facts that it reports; None if they are not known beforehand."""
+        return None
+
+    def compute(self, name: str, design: Design, fidelity: Fidelity | None = None) -> float:
+        """Return an objective or fact of a design that is cheap and always the same.
+
+        Args:
+            name: One of `known`.
+            design: The design, which is not evaluated.
+            fidelity: How thoroughly it would be; by default fully.
+
+        Returns:
+            What an evaluation would report; NaN where it would report nothing.
+
+        Raises:
+            InputError: If it is not one of `known`.
+        """
+        raise InputError(f"only {list(self.known)} are known without an evaluation; not {name!r}")
 
     def check_space(self, space: SearchSpace) -> None:  # noqa: B027 (allows all)
         """Refuse a space whose designs it cannot evaluate; a study asks once.
@@ -138,8 +162,9 @@ class FunctionEvaluator(Evaluator):
     """Evaluates a plain function.
 
     Args:
-        function: Takes what `takes` says and returns a number to minimise.
-        name: The name of the objective.
+        function: Takes what `takes` says and returns a number to minimise, or numbers by name.
+        name: The name of the objective, or of several. What else a function returns by name is a
+            fact.
         takes: ``"architecture"``, ``"hyperparameters"`` (a mapping from names to values), or
             ``"both"``, in this order.
 
@@ -148,12 +173,15 @@ class FunctionEvaluator(Evaluator):
     """
 
     def __init__(
-        self, function: Callable[..., float], name: str = "objective", takes: str = "architecture"
+        self,
+        function: Callable[..., float | Mapping[str, float]],
+        name: str | Sequence[str] = "objective",
+        takes: str = "architecture",
     ) -> None:
         if takes not in _TAKES:
             raise InputError(f"a function takes one of {', '.join(_TAKES)}; got {takes!r}")
         self.function = function
-        self.objectives = (name,)
+        self.objectives = (name,) if isinstance(name, str) else tuple(name)
         self.takes = takes
 
     def evaluate_one(self, job: Job) -> Evaluation:
@@ -164,5 +192,13 @@ class FunctionEvaluator(Evaluator):
         }
         arguments = both.values() if self.takes == "both" else [both[self.takes]]
         start = time.perf_counter()
-        value = float(self.function(*arguments))
-        return Evaluation({self.objectives[0]: value}, cost=time.perf_counter() - start)
+        found = self.function(*arguments)
+        seconds = time.perf_counter() - start
+        if not isinstance(found, Mapping):
+            return Evaluation({self.objectives[0]: float(found)}, cost=seconds)
+        numbers = {str(name): float(value) for name, value in found.items()}
+        return Evaluation(
+            {name: numbers[name] for name in self.objectives if name in numbers},
+            cost=seconds,
+            facts={name: value for name, value in numbers.items() if name not in self.objectives},
+        )

@@ -20,6 +20,7 @@ _Values = Mapping[str, HyperparameterValue]
 _Network = tuple[Architecture, frozenset[tuple[str, HyperparameterValue]]]
 _CHECKPOINT = "epochs "
 """What a checkpoint of a look-up begins with; the epochs follow."""
+_COMPUTED = ("parameters", "flops")
 
 
 class TableEvaluator(Evaluator):
@@ -48,6 +49,9 @@ class TableEvaluator(Evaluator):
         curves: Whether the schedules are points of one training, so that the results up to the
             one asked for are its learning curve, and a job that goes on from a shorter schedule
             costs the rest.
+        known: The facts that are not measured but follow from the architecture, so that an
+            optimiser may look them up beforehand; by default ``parameters`` and ``flops``, of
+            those that there are.
 
     Raises:
         InputError: If the shapes do not agree or an argument is out of range.
@@ -72,6 +76,7 @@ class TableEvaluator(Evaluator):
         rows: Sequence[Row] | None = None,
         entries: str = "mean",
         curves: bool = False,
+        known: Sequence[str] | None = None,
         hyperparameters: Sequence[_Values] | None = None,
     ) -> None:
         if entries not in ("mean", "raw", "seed"):
@@ -116,6 +121,11 @@ class TableEvaluator(Evaluator):
             name: _means(_table(name, values, n, 1), shown)[:, 0]
             for name, values in (facts or {}).items()
         }
+        unknown = [name for name in known or () if name not in self._facts]
+        if unknown:
+            raise InputError(f"the table has the facts {list(self._facts)}; not {unknown[0]!r}")
+        usual = [name for name in _COMPUTED if name in self._facts]
+        self.known = tuple(usual if known is None else known)
         self._cost = None if cost is None else _means(self._all_costs(cost, n, k), shown)
 
     def check_space(self, space: SearchSpace) -> None:
@@ -160,7 +170,20 @@ class TableEvaluator(Evaluator):
         """
         if name not in self._facts:
             raise InputError(f"the table has the facts {list(self._facts)}; not {name!r}")
-        entry = self._entry(Design(architecture, ()))
+        return self._fact(name, self._entry(Design(architecture, ())))
+
+    def compute(self, name: str, design: Design, fidelity: Fidelity | None = None) -> float:
+        """Return one of the facts in `known`, NaN where the table has none.
+
+        Raises:
+            InputError: If the fact is not in `known`.
+            LookupError: If the network is not in the table.
+        """
+        if name not in self.known:
+            return super().compute(name, design, fidelity)
+        return self._fact(name, self._entry(design))
+
+    def _fact(self, name: str, entry: int) -> float:
         values = self._facts[name][self._groups[entry] if self._groups else [entry]]
         known = values[np.isfinite(values)]
         return float(known.mean()) if len(known) else float("nan")

@@ -19,7 +19,7 @@ from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator, Report
 from graphbo.evaluators.population import evaluate_together, train_alone
 from graphbo.networks.flops import flops, latency, parameters
-from graphbo.spaces.base import HyperparameterValue, SearchSpace
+from graphbo.spaces.base import Design, HyperparameterValue, SearchSpace
 from graphbo.training.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 from graphbo.training.data import (
     Data,
@@ -42,6 +42,7 @@ Fit = Callable[[nn.Module, Job], Evaluation | float]
 
 AXES = ("epochs", "data", "resolution", "width")
 """The fidelities of a training."""
+_COUNTED = ("parameters", "flops")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -175,8 +176,33 @@ class TrainingEvaluator(Evaluator):
         self.population = population
         self.capacity = 1 if fit is not None or compile else population
         self.fit = fit
+        self.known = () if fit is not None else _COUNTED
         self.objectives = ("validation_error", "test_error")[: 1 if test is None else 2]
         self._data = {name: Resolutions(part) for name, part in data.items() if part is not None}
+
+    @property
+    def facts(self) -> tuple[str, ...] | None:
+        """The names of the facts that it reports; with `fit` that is up to this function."""
+        if self.fit is not None:
+            return None
+        return ("epochs", *_COUNTED, *(("latency_ms",) if self.latency else ()))
+
+    def compute(self, name: str, design: Design, fidelity: Fidelity | None = None) -> float:
+        """Return ``parameters`` or ``flops`` of the network of a design, which is not trained.
+
+        Raises:
+            InputError: If it is neither, or there is a training function `fit`.
+        """
+        if name not in self.known:
+            return super().compute(name, design, fidelity)
+        fidelity = fidelity or {}
+        build = self.builder(fidelity, design.hyperparameters)
+        with isolated(0, torch.device("cpu")), torch.device("meta"):  # nothing but its structure
+            network = build(design.architecture)
+        if name == "parameters":
+            return float(parameters(network))
+        train = self._data["train"].at(fidelity.get("resolution"))
+        return float(flops(network, image_shape(train)))
 
     def describe(self) -> dict[str, Any]:
         """Return the network, recipe and data, or the training function, by their names."""

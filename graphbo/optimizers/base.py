@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from graphbo.errors import InputError
+from graphbo.goals import Goals
 from graphbo.spaces.base import Design, SearchSpace
 from graphbo.trial import Fidelity, Trial
 
 if TYPE_CHECKING:
     from graphbo.evaluators.base import Evaluator
+
+Known = Mapping[str, Callable[[Design], float]]
+"""Objectives and facts that are computed of a design, by name; NaN where there is none."""
 
 
 class Optimizer(ABC):
@@ -38,6 +42,8 @@ class Optimizer(ABC):
         pending: The designs that it proposed and has not been told about, in order.
         memory: What it would have to train again if it were lost, as JSON values; a study stores it
             with each ask and puts it back when it is resumed.
+        goals: What it pursues beyond the lowest value; None if there is nothing.
+        known: What of these goals can be computed of a design.
     """
 
     name: str
@@ -46,6 +52,10 @@ class Optimizer(ABC):
     """Whether it decides how thoroughly designs are evaluated; see `MultiFidelityOptimizer`."""
     trains: ClassVar[bool] = False
     """Whether it trains networks when asked; a study then counts what that takes as cost."""
+    multi_objective: ClassVar[bool] = False
+    """Whether it looks for the Pareto front of several objectives."""
+    constrained: ClassVar[bool] = False
+    """Whether it is told real values and keeps the constraints itself; see `pursue`."""
     hyperparameters: ClassVar[bool] = True
     """Whether it can choose hyperparameters beside the architecture; see `JointSpace`."""
 
@@ -61,6 +71,8 @@ class Optimizer(ABC):
         self.told: list[Trial] = []
         self.pending: list[Design] = []
         self.memory: dict[str, Any] = {}
+        self.goals: Goals | None = None
+        self.known: Known = {}
         self._seen: set[Design] = set()
         self._told: set[object] = set()
         self._asks = 0
@@ -81,8 +93,11 @@ class Optimizer(ABC):
 
     @property
     def best(self) -> Trial | None:
-        """The completed trial with the lowest value, the earliest of equals; None if none is."""
-        return min(self.completed, key=lambda trial: trial.value or 0.0, default=None)
+        """The completed trial with the lowest value, the earliest of equals; None if none is.
+
+        Under constraints that it keeps itself, one that breaks them comes behind all others.
+        """
+        return min(self.completed, key=self._order, default=None)
 
     def ask(self, n: int = 1) -> list[Design]:
         """Propose designs to evaluate, each as thoroughly as its fidelity says if it has one.
@@ -124,6 +139,10 @@ class Optimizer(ABC):
             if trial.value is not None and not math.isfinite(trial.value):
                 error = f"the value {trial.value} is not finite"
                 trial = replace(trial, value=None, error=error)
+            if trial.value is not None and self.goals is not None:
+                lacking = self.goals.missing(trial)
+                if lacking is not None:
+                    trial = replace(trial, value=None, error=lacking)
             self.pending = [design for design in self.pending if design != trial.design]
             self._seen.add(trial.design)
             self._told.add(self._key(trial))
@@ -152,6 +171,31 @@ class Optimizer(ABC):
             InputError: If it lacks what the optimiser needs.
         """
 
+    def pursue(self, goals: Goals, known: Known | None = None) -> None:
+        """Learn what the search is for; a study calls this once, before it asks.
+
+        Unless this is called, an optimiser looks for the lowest value. One that is not
+        `constrained` still does: it is told a value that ranks what breaks the constraints behind
+        everything else.
+
+        Args:
+            goals: The objectives and constraints.
+            known: What of these can be computed of a design.
+
+        Raises:
+            InputError: If there are several objectives, and it is not `multi_objective`.
+        """
+        if len(goals.objectives) > 1 and not self.multi_objective:
+            raise InputError(
+                f"{self.name} minimises one objective; got {', '.join(goals.objectives)}; take one "
+                "that looks for a front, such as graph-ehvi, nsga2, parego or random"
+            )
+        if goals.plain or (len(goals.objectives) == 1 and not self.constrained):
+            return
+        self.goals = goals
+        computed = known or {}
+        self.known = {name: computed[name] for name in goals.names if name in computed}
+
     def replay(self, log: Iterable[Sequence[Design] | Trial]) -> None:
         """Take over a log in place of asking and telling.
 
@@ -163,6 +207,11 @@ class Optimizer(ABC):
                 self.tell(entry)
             else:
                 self._record_ask(entry)
+
+    def _order(self, trial: Trial) -> tuple[float, float]:
+        """Return what completed trials are sorted by: the less violation, then the lower value."""
+        assert trial.value is not None
+        return (0.0 if self.goals is None else self.goals.violation(trial)), trial.value
 
     def _record_tell(self, trial: Trial) -> None:  # noqa: B027 (most have nothing to add)
         """Take note of a trial that was told; a subclass may keep a state of its own."""

@@ -11,14 +11,17 @@ import numpy.typing as npt
 
 from graphbo.acquisition.pool import candidates, greedily
 from graphbo.errors import InputError
-from graphbo.optimizers.base import Optimizer
+from graphbo.goals import Goals
+from graphbo.optimizers.base import Known, Optimizer
 from graphbo.spaces.base import Design, SearchSpace
+from graphbo.trial import Trial
 
 if TYPE_CHECKING:
     import torch
     from gpytorch.kernels import Kernel
 
     from graphbo.kernels import Embedding
+    from graphbo.optimizers.outcomes import Outcomes
     from graphbo.surrogates import GraphSurrogate, KernelFactory, ModelFactory
 
 _PARENTS = 20
@@ -90,12 +93,15 @@ class PoolSearch(Optimizer):
     def _pool(
         self, exclude: set[Design], chosen: Sequence[Design], rng: np.random.Generator
     ) -> Sequence[Design]:
-        ranked = sorted(self.completed, key=lambda trial: trial.value or 0.0)
-        parents = [trial.design for trial in ranked[:_PARENTS]]
+        parents = [trial.design for trial in self._ranked()[:_PARENTS]]
         waiting = [*self.pending, *chosen]
         return candidates(
-            self.space, parents, exclude, rng, lambda pool: self._score(pool, waiting, rng)
+            self.space, parents, exclude, rng, lambda pool: self._estimate(pool, waiting, rng)
         )
+
+    def _ranked(self) -> list[Trial]:
+        """Return the completed trials, the best first."""
+        return sorted(self.completed, key=self._order)
 
     def _prepare(self, rng: np.random.Generator) -> None:
         """Get ready to score, once for each ask."""
@@ -104,6 +110,12 @@ class PoolSearch(Optimizer):
         self, pool: Sequence[Design], pending: Sequence[Design], rng: np.random.Generator
     ) -> npt.NDArray[np.float64]:
         raise NotImplementedError
+
+    def _estimate(
+        self, pool: Sequence[Design], pending: Sequence[Design], rng: np.random.Generator
+    ) -> npt.NDArray[np.float64]:
+        """Return scores for the evolution of a pool, which may be rougher than `_score`."""
+        return self._score(pool, pending, rng)
 
 
 class RandomRanking(PoolSearch):
@@ -132,6 +144,14 @@ class GraphBO(PoolSearch):
     Hyperparameters are fitted anew at every proposal up to 20 observations, then each time the
     observations have grown by a tenth.
 
+    Under constraints, the expected improvement on the best feasible design is multiplied by the
+    probability of keeping them; before there is a feasible design, it is this probability alone.
+    What can be computed of a design keeps a constraint or does not; of what must be measured a
+    surrogate of its own gives the probability.
+
+    Reference for the constraints: Gardner et al., "Bayesian optimization with inequality
+    constraints", ICML 2014.
+
     Args:
         space: The search space.
         seed: The seed of all randomness.
@@ -146,6 +166,7 @@ class GraphBO(PoolSearch):
     """
 
     name = "graph-bo"
+    constrained = True
 
     def __init__(
         self,
@@ -158,7 +179,7 @@ class GraphBO(PoolSearch):
         acquisition: str = "logei",
     ) -> None:
         from graphbo.acquisition.expected_improvement import ACQUISITIONS
-        from graphbo.surrogates import GraphSurrogate, frozen, name_of
+        from graphbo.surrogates import GraphSurrogate, default_kernels, frozen, name_of
 
         if initial is None:
             initial = 5 if prior is None else 1
@@ -171,11 +192,37 @@ class GraphBO(PoolSearch):
         if acquisition not in ACQUISITIONS:
             raise InputError(f"the acquisition is one of {ACQUISITIONS}; got {acquisition!r}")
         self.acquisition = acquisition
-        self.surrogate: GraphSurrogate = GraphSurrogate(space, kernels, prior)
+        self._kernels = default_kernels(space) if kernels is None else kernels
+        self.surrogate: GraphSurrogate = GraphSurrogate(space, self._kernels, prior)
+        self._outcomes: Outcomes | None = None
         self._fitted_on = 0
         self._alone: tuple[Sequence[Design], torch.Tensor] | None = None
         if self.surrogate.has_prior:
             self.fewest = 1
+
+    def pursue(self, goals: Goals, known: Known | None = None) -> None:
+        """Learn what the search is for.
+
+        Raises:
+            InputError: If there are several objectives, or constraints and another acquisition
+                than ``"logei"``.
+        """
+        from graphbo.optimizers.outcomes import Outcomes
+
+        super().pursue(goals, known)
+        if self.goals is None:
+            return
+        if self.acquisition != "logei":
+            raise InputError(
+                f"{self.name} keeps constraints with the acquisition logei; got {self.acquisition}"
+            )
+        names, fitted = self._to_model(goals)
+        self._outcomes = Outcomes(self.space, self._kernels, goals, self.known, names, fitted)
+
+    def _to_model(self, goals: Goals) -> tuple[Sequence[str], dict[str, GraphSurrogate]]:
+        """Return which outcomes are needed, and the surrogates of those that are fitted here."""
+        bounded = dict.fromkeys(constraint.name for constraint in goals.constraints)
+        return list(bounded), {goals.objectives[0]: self.surrogate}
 
     def _without_model(
         self, n: int, rng: np.random.Generator, taken: Sequence[Design], origin: str
@@ -198,7 +245,8 @@ class GraphBO(PoolSearch):
         self, exclude: set[Design], chosen: Sequence[Design], rng: np.random.Generator
     ) -> Sequence[Design]:
         pool = super()._pool(exclude, chosen, rng)
-        if self.space.hyperparameters is None or self.space.enumerable:
+        beside = self.space.hyperparameters is not None
+        if not beside or self.space.enumerable or not self.surrogate.models:
             return pool
         from graphbo.acquisition.ascent import with_ascents
 
@@ -211,35 +259,69 @@ class GraphBO(PoolSearch):
             self.surrogate.rows,
             self.surrogate.models,
             self.surrogate.rows(waiting) if waiting else None,
+            self._incumbents(),
         )
 
     def _prepare(self, rng: np.random.Generator) -> None:
         self._alone = None
         completed = self.completed
         designs = [trial.design for trial in completed]
-        values = [trial.value for trial in completed if trial.value is not None]
+        values = self._values(completed, rng)
         fit_on = last_refit(len(completed))
         if fit_on == self._fitted_on:
             self.surrogate.condition(designs, values)
         else:
             self.surrogate.fit(designs, values, fit_on)
-            self._fitted_on = fit_on
+        if self._outcomes is not None:
+            self._outcomes.observe(completed, fit_on, refit=fit_on != self._fitted_on)
+        self._fitted_on = fit_on
+
+    def _values(self, trials: Sequence[Trial], rng: np.random.Generator) -> Sequence[float]:
+        """Return what the surrogate is fitted to, one value for each completed trial."""
+        return [trial.value for trial in trials if trial.value is not None]
+
+    def _incumbents(self) -> list[torch.Tensor] | None:
+        """Return for each model the lowest target that keeps the constraints.
+
+        None without constraints, and while nothing keeps them.
+        """
+        if self.goals is None:
+            return None
+        kept = [i for i, trial in enumerate(self.completed) if self.goals.feasible(trial)]
+        if not kept:
+            return None
+        return [model.train_targets[kept].min() for model in self.surrogate.models]
 
     def _score(
         self, pool: Sequence[Design], pending: Sequence[Design], rng: np.random.Generator
     ) -> npt.NDArray[np.float64]:
         from graphbo.acquisition.expected_improvement import score
 
+        best, weights = self._incumbents(), None
+        if self._outcomes is not None:
+            weights = self._outcomes.log_feasibility(pool)
+            if best is None:
+                alone: npt.NDArray[np.float64] = weights.numpy()
+                return alone
         waiting: torch.Tensor | None = self.surrogate.rows(pending) if pending else None
         rows = self.surrogate.rows(pool)
         bounds = None
         if waiting is not None and self.acquisition == "logei":
             # The same pool is scored for each design of a batch.
             if self._alone is None or self._alone[0] is not pool:
-                self._alone = pool, score(self.surrogate.models, rows)
+                self._alone = (
+                    pool,
+                    score(self.surrogate.models, rows, best=best, log_weights=weights),
+                )
             bounds = self._alone[1]
         values: npt.NDArray[np.float64] = score(
-            self.surrogate.models, rows, self.acquisition, waiting, bounds=bounds
+            self.surrogate.models,
+            rows,
+            self.acquisition,
+            waiting,
+            best,
+            bounds=bounds,
+            log_weights=weights,
         ).numpy()
         return values
 

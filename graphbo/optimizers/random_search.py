@@ -14,6 +14,8 @@ class RandomSearch(Optimizer):
     """Draws architectures at random, none of them twice."""
 
     name = "random"
+    multi_objective = True
+    constrained = True
 
     def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
         return self._sample_unseen(n, rng)

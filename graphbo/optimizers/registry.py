@@ -16,8 +16,10 @@ from graphbo.spaces.base import SearchSpace
 
 OPTIMIZERS = {
     "graph-bo": "Gaussian processes with graph kernels, and expected improvement",
-    "embedding-bo": "the same on the embedding of a pretrained encoder",
+    "graph-ehvi": "the same for several objectives, and expected hypervolume improvement",
+    "embedding-bo": "the same as graph-bo on the embedding of a pretrained encoder",
     "one-hot-gp": "the same on the one-hot code of configurations, without graphs",
+    "parego": "one-hot-gp on random weightings of several objectives",
     "bananas": "mutations ranked by an ensemble of networks on paths",
     "pnas": "from the simplest architectures to larger ones, ranked by networks",
     "reinforce": "a recurrent controller trained by policy gradients",
@@ -25,6 +27,7 @@ OPTIMIZERS = {
     "darts": "the strongest cells of a network that mixes all operations, trained by gradients",
     "random": "random search",
     "regularized-evolution": "aging evolution by mutation",
+    "nsga2": "generations sorted by domination and crowding, for several objectives",
     "genetic-cnn": "generations of configurations, by crossover and mutation",
     "local-search": "hill climbing with restarts",
     "random-ranking": "the candidates of graph-bo, ranked at random",
@@ -44,8 +47,10 @@ AUTO_DESCRIPTION = "the one of these that did best in searches like yours; see: 
 
 _CLASSES = {
     "graph-bo": "graph_bo:GraphBO",
+    "graph-ehvi": "graph_ehvi:GraphEHVI",
     "embedding-bo": "embedding_bo:EmbeddingBO",
     "one-hot-gp": "one_hot_gp:OneHotGP",
+    "parego": "parego:ParEGO",
     "bananas": "bananas:Bananas",
     "pnas": "pnas:PNAS",
     "reinforce": "reinforce:Reinforce",
@@ -53,6 +58,7 @@ _CLASSES = {
     "darts": "darts:DARTS",
     "random": "random_search:RandomSearch",
     "regularized-evolution": "evolution:RegularizedEvolution",
+    "nsga2": "nsga2:NSGA2",
     "genetic-cnn": "genetic_cnn:GeneticCNN",
     "local-search": "local_search:LocalSearch",
     "random-ranking": "graph_bo:RandomRanking",

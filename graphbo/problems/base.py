@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from graphbo.evaluators.base import Evaluator, offered_epochs
@@ -22,6 +23,7 @@ class Problem:
         optimum: The lowest value that the objective takes, where it is known.
         test_optimum: The lowest ``test_error`` that any design has, where it is known.
         top_permille: The value that the best 0.1 % of the space reach or beat, where it is known.
+        reference: For the hypervolume of several objectives, by name the largest value that counts.
         fidelity: The full fidelity, such as ``{"epochs": 200}``.
         trials: The budget that the command line takes if none is given.
     """
@@ -34,6 +36,7 @@ class Problem:
     optimum: float | None = None
     test_optimum: float | None = None
     top_permille: float | None = None
+    reference: Mapping[str, float] = field(default_factory=dict)
     fidelity: Fidelity = field(default_factory=dict)
     trials: int = 100
 

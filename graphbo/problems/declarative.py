@@ -178,9 +178,10 @@ class UserFunction:
     folder: str
     target: str
 
-    def __call__(self, *arguments: Any) -> float:
+    def __call__(self, *arguments: Any) -> float | Mapping[str, float]:
         """Call the function with the architecture, the hyperparameters, or both."""
-        return float(self.load()(*arguments))
+        found: float | Mapping[str, float] = self.load()(*arguments)
+        return found
 
     def load(self) -> Any:
         """Import the module, which runs its code, and return the function.

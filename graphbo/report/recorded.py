@@ -5,6 +5,7 @@ Nothing in a study file is trusted: a name in it is never the path of anything, 
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graphbo.errors import InputError
+from graphbo.goals import Goals
 from graphbo.problems.base import Problem
 from graphbo.problems.registry import get_named_problem, get_problem
 from graphbo.snapshot import is_locked
@@ -144,10 +146,30 @@ def recorded(storage: Storage, driven: bool | None = None) -> RecordedStudy:
         name=name,
         identity=identity,
         optimizer=storage.optimizer() or identity["optimizer"],
-        result=Result(trials, sum(ask.seconds for ask in asks)),
+        result=Result(
+            trials, sum(ask.seconds for ask in asks), goals=_goals(name, identity, trials)
+        ),
         running=tuple(running),
         driven=driven,
     )
+
+
+def _goals(name: str, identity: Mapping[str, str], trials: Sequence[Trial]) -> Goals | None:
+    """Return what a study is for beyond its first objective, None if there is nothing."""
+    try:
+        further = json.loads(identity.get("further objectives", "[]"))
+        goals = Goals.of(
+            [identity["objective"], *map(str, further)],
+            list(map(str, json.loads(identity.get("constraints", "[]")))),
+        )
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{name} {_DAMAGED.format('its goals cannot be read')}") from error
+    if goals.plain:
+        return None
+    for trial in trials:
+        if trial.value is not None and (lacking := goals.missing(trial)) is not None:
+            raise InputError(f"{name} {_DAMAGED.format(f'in trial {trial.number} {lacking}')}")
+    return goals
 
 
 def problem_of(

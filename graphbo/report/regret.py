@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, the dark ones first; lines differ in their dashes too.
-_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
-_DASHES = (
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+DASHES = (
     "solid",
     (0, (5, 1.5)),
     (0, (1.2, 1.2)),
@@ -67,7 +67,7 @@ def search_figure(
     Raises:
         MissingExtraError: If matplotlib is not installed.
     """
-    figure, ax = _figure()
+    figure, ax = new_figure()
     offset = optimum or 0.0
     numbers = np.arange(1, len(trials) + 1)
     values = np.array([np.nan if t.value is None else t.value for t in trials], dtype=float)
@@ -84,12 +84,12 @@ def search_figure(
             ax.set_yscale("log")
             _plain_ticks(ax)
     ax.plot(numbers, points, "o", markersize=3.5, color="#8c8c8c", markeredgewidth=0, label="trial")
-    ax.plot(numbers, curve, drawstyle="steps-post", color=_COLORS[0], linewidth=2, label="best")
+    ax.plot(numbers, curve, drawstyle="steps-post", color=COLORS[0], linewidth=2, label="best")
     if not known.all():
         low = ax.get_ylim()[0]
         failed = numbers[~known]
         ax.set_ylim(bottom=low)
-        ax.plot(failed, 0 * failed + low, "x", color=_COLORS[1], label="failed", clip_on=False)
+        ax.plot(failed, 0 * failed + low, "x", color=COLORS[1], label="failed", clip_on=False)
     ax.set_xlabel("evaluations")
     # Above the axes, where no trial can be taken for a part of it.
     ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=3)
@@ -121,19 +121,19 @@ def anytime_figure(
     Raises:
         MissingExtraError: If matplotlib is not installed.
     """
-    figure, ax = _figure()
+    figure, ax = new_figure()
     means = {name: np.asarray(curve, dtype=float).mean(axis=0) for name, curve in curves.items()}
     drawn = dict(zip(means, _on_log_axis(ax, *means.values()), strict=True))
     floor = ax.get_ylim()[0]
     for i, (name, curve) in enumerate(curves.items()):
-        color = _COLORS[i % len(_COLORS)]
+        color = COLORS[i % len(COLORS)]
         low, high = bootstrap_interval(curve, level=level)
         along = np.arange(1, len(low) + 1) if points is None else np.asarray(points)
         ax.plot(
             along,
             drawn[name],
             color=color,
-            linestyle=_DASHES[i % len(_DASHES)],
+            linestyle=DASHES[i % len(DASHES)],
             linewidth=2,
             label=name,
         )
@@ -162,7 +162,12 @@ def anytime_figure(
     return figure
 
 
-def _figure() -> tuple[Figure, Axes]:
+def new_figure() -> tuple[Figure, Axes]:
+    """Return an empty figure with its axes; pyplot is not touched.
+
+    Raises:
+        MissingExtraError: If matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:

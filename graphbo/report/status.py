@@ -25,7 +25,7 @@ class StudyStatus:
         study: What its file records.
         seconds: Seconds of evaluation, as a budget counts them.
         epochs: Epochs of training, as a budget counts them.
-        incumbent: The best trial, as in `Result.best`; None if none has completed.
+        incumbent: The best trial, as in `Result.best`; None if there is none yet.
         since: When the incumbent was stored, in seconds since the epoch.
         last_error: The last line of the last traceback, if a trial failed.
     """
@@ -50,6 +50,7 @@ class StudyStatus:
             "optimizer": study.optimizer,
             "seed": int(study.identity["seed"]),
             "objective": study.objective,
+            **_goals(study),
             "driven": study.driven,
             "completed": count - study.result.failed,
             "failed": study.result.failed,
@@ -115,7 +116,7 @@ def study_status(study: str | Path | RecordedStudy) -> StudyStatus:
     spending = Spending()
     for trial in study.trials:
         spending.add(trial)
-    best = study.result.best if study.result.failed < len(study.trials) else None
+    best = study.result.best if study.result.front else None
     error = next((trial.error for trial in reversed(study.trials) if trial.error), None)
     return StudyStatus(
         study,
@@ -168,6 +169,18 @@ def _ago(moment: float | None, now: float) -> str:
         return "not known"
     clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
     return f"{clock}, {duration(max(now - moment, 0.0))} ago"
+
+
+def _goals(study: RecordedStudy) -> dict[str, Any]:
+    """Return what a study is for beyond its first objective, if there is anything."""
+    goals = study.result.goals
+    if goals is None:
+        return {}
+    return {
+        "objectives": list(goals.objectives),
+        "constraints": [str(constraint) for constraint in goals.constraints],
+        "front": [trial.number + 1 for trial in study.result.front],
+    }
 
 
 def _incumbent(trial: Trial, since: float | None) -> dict[str, Any]:

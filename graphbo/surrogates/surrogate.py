@@ -148,6 +148,10 @@ class GraphSurrogate:
             model.observe(rows, targets)
         return self
 
+    def scale(self, values: Sequence[float]) -> Scores:
+        """Return the transform under which it would be fitted to values, at least one."""
+        return self._transformed(values)
+
     @property
     def has_prior(self) -> bool:
         """Whether the models build on a prediction made in advance."""

@@ -37,6 +37,20 @@ class Scores:
         order = np.argsort(self.values, kind="stable")
         return np.interp(scores, self.scores[order], self.values[order])
 
+    def forward(self, values: Values) -> Values:
+        """Return the scores at given values, linear between the observed ones.
+
+        Beyond them it goes on with the mean slope of the whole range, so that the order of all
+        values is kept.
+        """
+        known, first = np.unique(self.values, return_index=True)
+        scores = self.scores[first]
+        width = known[-1] - known[0]
+        slope = (scores[-1] - scores[0]) / width if width > 0 else 1 / (abs(known[0]) or 1.0)
+        beyond = np.minimum(values - known[0], 0) + np.maximum(values - known[-1], 0)
+        result: Values = np.interp(values, known, scores) + slope * beyond
+        return result
+
 
 class NormalScores(Scores):
     """Replaces values by the normal quantiles of their ranks.

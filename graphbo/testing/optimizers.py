@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import pickle
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from graphbo.optimizers.base import Optimizer
+from graphbo.errors import InputError
+from graphbo.goals import Constraint, Goals
+from graphbo.optimizers.base import Known, Optimizer
 from graphbo.spaces import CellSpace, ChainSpace, JointSpace, NASBench101Space, PoolSpace
 from graphbo.spaces.base import Design, SearchSpace
-from graphbo.trial import Trial, longest
+from graphbo.trial import Evaluation, Trial, longest
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -64,6 +67,70 @@ def check_optimizer(
         _check_determinism(make_optimizer, space, everything, rounds)
         if 0 < len(everything) <= _SMALL:
             _check_exhaustion(make_optimizer, space, everything)
+
+
+def check_goals(
+    make_optimizer: OptimizerMaker, space: SearchSpace | None = None, *, rounds: int = 5
+) -> None:
+    """Check that an optimiser pursues several objectives and constraints as it says it does.
+
+    If it is `multi_objective`, it is a function of its log with two objectives; if not, it refuses
+    them. If it is `constrained`, the same holds of a search under a constraint, on what is known
+    beforehand or not, and its best trial keeps it. It goes on from a replayed log or a pickle, and
+    does not believe a trial that lacks an outcome. See `check_optimizer` for all else.
+
+    Args:
+        make_optimizer: Called as ``make_optimizer(space, seed=seed)``.
+        space: The space to try; by default the first of `example_spaces`.
+        rounds: How often to ask, at least 4.
+
+    Raises:
+        AssertionError: If a promise is broken; the message says which.
+    """
+    space = example_spaces()[0] if space is None else space
+    optimizer = make_optimizer(space, seed=0)
+    bounds = (Constraint("second", 50.0),)
+    pursued: list[tuple[Goals, Known]] = []
+    if optimizer.constrained:
+        pursued.append((Goals(("first",), bounds), {"second": _second}))
+    if optimizer.multi_objective:
+        pursued.append((Goals(("first", "second"), bounds if optimizer.constrained else ()), {}))
+    else:
+        try:
+            optimizer.pursue(Goals(("first", "second")))
+        except InputError:
+            pass
+        else:
+            raise AssertionError("what is not for several objectives must refuse them")
+    for goals, known in pursued:
+        make = partial(_pursuing, make_optimizer, goals, known)
+        first = _drive(make, space, seed=0, rounds=rounds, check=True)
+        again = partial(_drive, make, space, seed=0, rounds=rounds, check=False)
+        assert _with_other_state(again) == first, (
+            f"{goals}: the same seed must give the same proposals, whatever the global random state"
+        )
+        _check_outcomes(make(space, seed=5), goals)
+
+
+def _pursuing(
+    make_optimizer: OptimizerMaker, goals: Goals, known: Known, space: SearchSpace, *, seed: int
+) -> Optimizer:
+    optimizer = make_optimizer(space, seed=seed)
+    optimizer.pursue(goals, known)
+    return optimizer
+
+
+def _check_outcomes(optimizer: Optimizer, goals: Goals) -> None:
+    """Tell a trial without its outcomes, and one of a low value that breaks the constraints."""
+    bare, *designs = optimizer.ask(4)
+    optimizer.tell(Trial(bare, value=-1e9))
+    assert not optimizer.completed, f"{goals}: a trial that lacks an outcome is no result"
+    for value, design in enumerate(designs):
+        found = {"first": float(value), "second": 100.0 - 40.0 * value}
+        optimizer.tell(Trial(design, value=float(value), evaluation=Evaluation(found)))
+    if goals.constraints and len(designs) == 3:
+        assert optimizer.best is not None
+        assert goals.feasible(optimizer.best), f"{goals}: the best trial keeps the constraints"
 
 
 def example_spaces() -> list[SearchSpace]:
@@ -266,7 +333,14 @@ def _outcome(design: Design, number: int) -> Trial:
         return Trial(design, value=math.nan)
     value = int(design.architecture.key[:6], 16) % 1000 / 10
     numbers = [v for v in design.hyperparameters.values() if not isinstance(v, str)]
-    return Trial(design, value=value + 100 * sum(numbers))
+    value += 100 * sum(numbers)
+    found = Evaluation({"first": value}, facts={"second": _second(design)})
+    return Trial(design, value=value, evaluation=found)
+
+
+def _second(design: Design) -> float:
+    """Return another outcome that is a function of the architecture."""
+    return int(design.architecture.key[6:12], 16) % 1000 / 10
 
 
 def _check_exhaustion(

@@ -12,7 +12,7 @@ from scipy.stats import norm
 from torch import Tensor
 
 from graphbo.acquisition import ACQUISITIONS, score
-from graphbo.acquisition.pending import _log_h
+from graphbo.acquisition.pending import log_h
 from graphbo.kernels import OneHotKernel, WLRBFKernel
 from graphbo.spaces import CellSpace
 from graphbo.surrogates import GraphGP, NormalScores, fit
@@ -157,7 +157,7 @@ def test_the_closed_form_holds_far_out(z: float) -> None:
         if z > -1e3
         else -x * x / 2 - log(2 * pi) / 2 - 2 * log(-x)
     )
-    ours = _log_h(torch.tensor(z, dtype=torch.float64)).item()
+    ours = log_h(torch.tensor(z, dtype=torch.float64)).item()
     assert ours == pytest.approx(float(exact), rel=1e-7)
 
 
@@ -202,3 +202,19 @@ def test_scores_are_repeatable_and_leave_the_global_random_state_alone(
 def test_an_unknown_kind_is_refused(models: list[GraphGP]) -> None:
     with pytest.raises(ValueError, match=r"one of .*logei.*; got 'ucb'"):
         score(models, ROWS, "ucb")
+
+
+def test_weights_are_part_of_what_is_compared(
+    models: list[GraphGP], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights, pending = -torch.arange(len(ROWS)).double() / 20, ROWS[[3, 50]]
+    torch.testing.assert_close(
+        score(models, ROWS, log_weights=weights), score(models, ROWS) + weights
+    )
+    whole = score(models, ROWS, pending=pending) + weights
+    monkeypatch.setattr("graphbo.acquisition.expected_improvement._BLOCK", 16)
+    monkeypatch.setattr("graphbo.acquisition.expected_improvement._EXACT", 4)
+    quick = score(models, ROWS, pending=pending, log_weights=weights)
+    assert torch.equal(quick.topk(4).indices, whole.topk(4).indices)
+    with pytest.raises(ValueError, match="takes no weights"):
+        score(models, ROWS, "qlogei", log_weights=weights)

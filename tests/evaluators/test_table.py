@@ -179,6 +179,25 @@ def test_tables_that_do_not_fit_together_are_refused(
         TableEvaluator(**arguments)  # type: ignore[arg-type]
 
 
+def test_facts_that_follow_from_the_architecture_are_known_beforehand() -> None:
+    facts = {"parameters": [1, 2], "latency_ms": [3, np.nan], "flops": [5, 6]}
+    evaluator = TableEvaluator([A, B], {"error": [1, 2]}, facts=facts)
+    assert evaluator.known == ("parameters", "flops")
+    assert evaluator.compute("flops", job(B).design) == 6
+    with pytest.raises(InputError, match=r"only .* are known .* not 'latency_ms'"):
+        evaluator.compute("latency_ms", job(B).design)
+
+
+def test_the_user_may_say_which_facts_are_known() -> None:
+    facts = {"parameters": [1, 2], "latency_ms": [3, np.nan]}
+    evaluator = TableEvaluator([A, B], {"error": [1, 2]}, facts=facts, known=["latency_ms"])
+    assert evaluator.known == ("latency_ms",)
+    assert evaluator.compute("latency_ms", job(A).design) == 3
+    assert np.isnan(evaluator.compute("latency_ms", job(B).design)), "not measured"
+    with pytest.raises(InputError, match="the table has the facts"):
+        TableEvaluator([A], {"error": [1]}, facts={"flops": [1]}, known=["power"])
+
+
 def test_the_examples_in_the_documentation_are_right() -> None:
     assert doctest.testmod(graphbo.evaluators.table).failed == 0
 

@@ -214,6 +214,20 @@ def test_a_recipe_augments() -> None:
     assert evaluator(recipe=recipe).evaluate_one(Job(CONVOLUTION, seed=3)).curve != plain.curve
 
 
+def test_parameters_and_flops_are_known_without_training() -> None:
+    trained = evaluator().evaluate_one(Job(CONVOLUTION, {"epochs": 1}))
+    state = torch.get_rng_state()
+    for name in ("parameters", "flops"):
+        assert evaluator().compute(name, CONVOLUTION) == trained.facts[name]
+    assert torch.equal(torch.get_rng_state(), state)
+    with pytest.raises(InputError, match="are known without an evaluation; not 'latency_ms'"):
+        evaluator().compute("latency_ms", CONVOLUTION)
+    fitted = TrainingEvaluator(BUILD, fit=lambda network, job: 1.0)
+    assert fitted.known == (), "a training function of one's own reports what it likes"
+    assert fitted.facts is None
+    assert evaluator().facts == ("epochs", "parameters", "flops")
+
+
 def test_latency_is_measured_if_asked_for() -> None:
     facts = evaluator(latency=True).evaluate_one(Job(CONVOLUTION, {"epochs": 1})).facts
     assert 0 < facts["latency_ms"] < 10_000

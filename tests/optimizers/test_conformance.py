@@ -13,7 +13,9 @@ import pytest
 
 from graphbo.architecture import INPUT, OUTPUT, Architecture
 from graphbo.errors import InputError
+from graphbo.goals import Goals
 from graphbo.optimizers import OPTIMIZERS, Optimizer, RandomSearch, make_optimizer
+from graphbo.optimizers.base import Known
 from graphbo.spaces import (
     CellSpace,
     ChainSpace,
@@ -24,16 +26,18 @@ from graphbo.spaces import (
     SearchSpace,
 )
 from graphbo.surrogates import weisfeiler_lehman
-from graphbo.testing import check_optimizer
+from graphbo.testing import check_goals, check_optimizer
 from graphbo.testing.optimizers import example_hyperparameters, example_spaces
 from graphbo.trial import Trial
 
 # Such that each leaves its initial phase within the few trials of the suite.
 SETTINGS: dict[str, dict[str, Any]] = {
     "graph-bo": {"initial": 3},
+    "graph-ehvi": {"initial": 3},
     # With a prior, nothing is left to chance in a space that can be enumerated.
     "embedding-bo": {"initial": 3, "surrogate": "embedding", "prior": False},
     "one-hot-gp": {"initial": 3},
+    "parego": {"initial": 3},
     "bananas": {"initial": 3, "candidates": 10, "members": 2, "retrain_after": 4},
     "pnas": {"beam": 3, "members": 2},
     "reinforce": {"hidden": 8},
@@ -41,6 +45,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "darts": {},
     "random": {},
     "regularized-evolution": {"population": 4, "sample": 2},
+    "nsga2": {"population": 4},
     "genetic-cnn": {"population": 4, "mutation_rate": 0.3},
     "local-search": {},
     "random-ranking": {"initial": 3},
@@ -53,11 +58,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "bohb": {"epochs": (1, 2)},
     "dehb": {"epochs": (1, 2)},
 }
-MODELLED = ("graph-bo", "embedding-bo", "graph-mf")
+MODELLED = ("graph-bo", "graph-ehvi", "embedding-bo", "graph-mf")
 FITTED = ("smac", "tpe", "one-hot-gp", "bananas", "pnas", "reinforce")
+LIKE_OTHERS = ("graph-ehvi", "parego")  # with one objective they are graph-bo and one-hot-gp
 TRAINED = ("darts",)  # on images, which these spaces lack; see test_darts
-QUICK = [name for name in OPTIMIZERS if name not in (*MODELLED, *FITTED, *TRAINED)]
-ON_CELLS = [name for name in OPTIMIZERS if name not in ("q-learning", *TRAINED)]
+QUICK = [n for n in OPTIMIZERS if n not in (*MODELLED, *FITTED, *TRAINED, *LIKE_OTHERS)]
+ON_CELLS = [n for n in OPTIMIZERS if n not in ("q-learning", *TRAINED, *LIKE_OTHERS)]
+SEVERAL = ("graph-ehvi", "nsga2", "parego", "random")
+CONSTRAINED = ("graph-bo", "embedding-bo", "one-hot-gp", *SEVERAL)
 CELLS = CellSpace(3, ["a", "b", "c"], on="edges")
 Checkpoints = Callable[[SearchSpace], Path]
 
@@ -160,6 +168,41 @@ def test_embedding_bo_conforms_with_a_prior(surrogate: str, tiny_checkpoint: Che
     check_optimizer(make, [CellSpace(3, ["a", "b"], on="edges")], rounds=4)
 
 
+@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name not in TRAINED])
+def test_optimizers_pursue_what_they_say_they_do(name: str, tiny_checkpoint: Checkpoints) -> None:
+    space = ChainSpace(2, ["conv3x3"], ["maxpool2"], [8, 16]) if name == "q-learning" else CELLS
+    kernels = {"kernels": [weisfeiler_lehman(space)]} if name in ("graph-bo", "graph-ehvi") else {}
+    make = maker(name, tiny_checkpoint, **kernels)
+    optimizer = make(space)
+    assert optimizer.multi_objective == (name in SEVERAL)
+    assert optimizer.constrained == (name in CONSTRAINED)
+    check_goals(make, space, rounds=4)
+
+
+class RefusesNothing(RandomSearch):
+    multi_objective = False
+
+    def pursue(self, goals: Goals, known: Known | None = None) -> None:
+        self.goals = goals
+
+
+class BelievesWhatLacksOutcomes(RandomSearch):
+    def pursue(self, goals: Goals, known: Known | None = None) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (RefusesNothing, "must refuse them"),
+        (BelievesWhatLacksOutcomes, "lacks an outcome is no result"),
+    ],
+)
+def test_the_suite_notices_who_does_not_pursue_goals(kind: type[Optimizer], message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        check_goals(kind, CELLS)
+
+
 NASBENCH201 = NASBench201Space()
 
 
@@ -171,7 +214,8 @@ def test_optimizers_conform_on_nasbench101(name: str, tiny_checkpoint: Checkpoin
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", [name for name in OPTIMIZERS if name not in ("random-ranking", *TRAINED)]
+    "name",
+    [name for name in OPTIMIZERS if name not in ("random-ranking", *TRAINED, *LIKE_OTHERS)],
 )
 def test_optimizers_conform_on_long_chains(name: str, tiny_checkpoint: Checkpoints) -> None:
     check_optimizer(maker(name, tiny_checkpoint), [ChainSpace(12)], rounds=4)

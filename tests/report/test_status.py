@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,3 +102,27 @@ def test_the_incumbent_of_several_fidelities_is_one_of_the_longest(tmp_path: Pat
 )
 def test_durations_are_in_two_units(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_the_status_of_a_study_with_goals_names_them_and_its_feasible_incumbent(
+    tmp_path: Path,
+) -> None:
+    space = CellSpace(3, ["a", "b"], on="edges")
+    evaluator = FunctionEvaluator(
+        lambda cell: {"error": 9.0 - len(cell.edges), "size": float(len(cell.edges))},
+        ["error", "size"],
+    )
+    for bound, found in (("size<=2", True), ("size<=-1", False)):
+        path = tmp_path / f"{found}.sqlite"
+        goals: dict[str, Any] = {"objective": ["error", "size"], "constraints": [bound]}
+        study = Study(space, evaluator, "random", storage=path, **goals)
+        result = study.run(trials=12)
+        study.close()
+        status = study_status(path)
+        shown = status.to_json()
+        assert shown["objectives"] == ["error", "size"]
+        assert shown["front"] == [trial.number + 1 for trial in result.front]
+        assert (status.incumbent is not None) == found
+        if found:
+            assert status.incumbent == result.best
+            assert result.best.outcomes["size"] <= 2

@@ -88,3 +88,16 @@ def test_log_scores_keep_the_order_and_come_back(values: list[float]) -> None:
     for bad in ([], [1.0, float("nan")]):
         with pytest.raises(ValueError, match="finite numbers"):
             LogScores(bad)
+
+
+@pytest.mark.parametrize("kind", [NormalScores, LogScores])
+def test_values_that_were_not_observed_have_scores_in_the_same_order(
+    kind: type[NormalScores | LogScores],
+) -> None:
+    transform = kind([3.0, 1.0, 2.0, 2.0, 7.0])
+    np.testing.assert_allclose(transform.forward(transform.values), transform.scores)
+    beyond = transform.forward(np.array([-9.0, 0.5, 1.0, 1.5, 2.0, 5.0, 7.0, 8.0, 99.0]))
+    assert (np.diff(beyond) > 0).all()
+    width = transform.scores.max() - transform.scores.min()
+    assert beyond[-2] - beyond[-3] == pytest.approx(width / 6), "the mean slope of the whole range"
+    assert kind([2.0]).forward(np.array([1.0, 2.0, 4.0])).tolist() == [-0.5, 0, 1]

@@ -198,6 +198,8 @@ class _Page:
         if not study.trials:
             return f"No trial has finished yet; {len(study.running)} have begun."
         if best is None or best.value is None:
+            if (goals := study.result.goals) is not None and study.result.failed < count:
+                return f"None of the {count} trials keeps {text(goals.bounds)}."
             return "The only trial failed." if count == 1 else f"All of the {count} trials failed."
         found = f"{text(quantity(study.objective, best.value))} (trial {best.number + 1})"
         if self.optimum is not None:

@@ -1,0 +1,115 @@
+"""What a search expects of designs besides the lowest value: other objectives, and constraints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from gpytorch.kernels import Kernel
+from torch import Tensor
+
+from graphbo.goals import Constraint, Goals
+from graphbo.optimizers.base import Known
+from graphbo.spaces.base import Design, SearchSpace
+from graphbo.surrogates import GraphSurrogate, KernelFactory, ModelFactory
+from graphbo.trial import Trial
+
+_BROKEN = 1e6  # the logarithm of a probability of nought, per unit of violation
+
+
+class Outcomes:
+    """One surrogate for each outcome that must be measured; the known ones are computed.
+
+    Args:
+        space: The search space.
+        kernels: The kernels of the surrogates; see `GraphSurrogate`.
+        goals: What the search is for.
+        known: What can be computed of a design.
+        names: The outcomes to model.
+        fitted: The surrogates of outcomes that somebody else fits.
+
+    Attributes:
+        surrogates: The surrogate of each outcome that is not known, by name.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        kernels: Sequence[Kernel | KernelFactory | ModelFactory],
+        goals: Goals,
+        known: Known,
+        names: Sequence[str],
+        fitted: Mapping[str, GraphSurrogate],
+    ) -> None:
+        self.goals = goals
+        self.known = known
+        self.surrogates = {
+            name: fitted[name] if name in fitted else GraphSurrogate(space, kernels)
+            for name in names
+            if name not in known
+        }
+        self._own = [name for name in self.surrogates if name not in fitted]
+        self._computed: dict[str, dict[Design, float]] = {name: {} for name in known}
+        self._last: dict[str, tuple[Sequence[Design], npt.NDArray[np.float64]]] = {}
+
+    def observe(self, trials: Sequence[Trial], fit_on: int, *, refit: bool) -> None:
+        """Take the results of completed trials.
+
+        Args:
+            trials: The trials.
+            fit_on: On how many of them hyperparameters are fitted.
+            refit: Whether to fit them now.
+        """
+        designs = [trial.design for trial in trials]
+        for name in self._own:
+            values = [trial.outcomes[name] for trial in trials]
+            if refit:
+                self.surrogates[name].fit(designs, values, fit_on)
+            else:
+                self.surrogates[name].condition(designs, values)
+
+    def computed(self, name: str, designs: Sequence[Design]) -> npt.NDArray[np.float64]:
+        """Return a known outcome of designs, ``n`` values; NaN where there is none."""
+        if name in self._last and self._last[name][0] is designs:
+            return self._last[name][1]
+        memory, compute = self._computed[name], self.known[name]
+        for design in designs:
+            if design not in memory:
+                memory[design] = compute(design)
+        values = np.array([memory[design] for design in designs], dtype=np.float64)
+        if isinstance(designs, tuple):
+            self._last[name] = designs, values  # an enumerated space is asked for again and again
+        return values
+
+    def log_feasibility(self, designs: Sequence[Design]) -> Tensor:
+        """Return the logarithm of the probability that designs keep all constraints, `n`.
+
+        The outcomes count as independent. What breaks a known constraint is ranked by how much it
+        does, behind everything that may keep them all.
+        """
+        total = torch.zeros(len(designs), dtype=torch.float64)
+        for constraint in self.goals.constraints:
+            if constraint.name in self.known:
+                total += self._certain(constraint, designs)
+            else:
+                total += self._probable(constraint, designs)
+        return total
+
+    def _certain(self, constraint: Constraint, designs: Sequence[Design]) -> Tensor:
+        values = self.computed(constraint.name, designs)
+        excess = np.array([constraint.excess(value) for value in values])
+        broken = np.where(excess > 0, -_BROKEN * (1 + excess), 0.0)
+        return torch.from_numpy(np.where(np.isnan(values), -np.inf, broken))
+
+    def _probable(self, constraint: Constraint, designs: Sequence[Design]) -> Tensor:
+        surrogate = self.surrogates[constraint.name]
+        bound = float(surrogate.transform.forward(np.array([constraint.bound]))[0])
+        rows, sign = surrogate.rows(designs), 1.0 if constraint.upper else -1.0
+        logs = []
+        for model in surrogate.models:
+            mean, variance = model.moments(rows)
+            logs.append(torch.special.log_ndtr(sign * (bound - mean) / variance.sqrt()))
+        return torch.stack(logs).logsumexp(0) - math.log(len(logs))
