@@ -136,16 +136,20 @@ class GraphGP(SingleTaskGP, SurrogateModel):  # type: ignore[misc]
             means = (self.mean_module(X) + mean, self.mean_module(Z) + low_rank.moments(Z)[0])
             covariances = low_rank.covariance(Z, Z), low_rank.covariance(X, Z)
             return means[0], variance, means[1], *covariances
-        root, weights = self._factor()
-        cross = [self.covar_module(train, points).to_dense() for points in (X, Z)]
+        n, few = len(train), torch.cat([train, Z])
+        # One call for all blocks: what a call costs by itself is most of it.
+        blocks = self.covar_module(few, torch.cat([few, X])).to_dense()
+        inside, with_z, with_x = blocks.split([n, len(Z), len(X)], dim=1)
+        root, weights = self._factor(inside[:n])
+        cross = with_x[:n], with_z[:n]
         reduced = [torch.linalg.solve_triangular(root, part, upper=False) for part in cross]
         mean, mean_z = (
             self.mean_module(points) + (part.mT @ weights).squeeze(-1)
             for points, part in zip((X, Z), cross, strict=True)
         )
         variance = self.covar_module(X, diag=True) - reduced[0].square().sum(0)
-        covariance = self.covar_module(Z).to_dense() - reduced[1].mT @ reduced[1]
-        between = self.covar_module(X, Z).to_dense() - reduced[0].mT @ reduced[1]
+        covariance = with_z[n:] - reduced[1].mT @ reduced[1]
+        between = with_x[n:].mT - reduced[0].mT @ reduced[1]
         return mean, variance.clamp_min(1e-10), mean_z, covariance, between
 
     @torch.no_grad()
@@ -163,11 +167,13 @@ class GraphGP(SingleTaskGP, SurrogateModel):  # type: ignore[misc]
         variance = 1 / torch.cholesky_inverse(root).diagonal()
         return self.train_targets - weights.squeeze(-1) * variance, variance
 
-    def _factor(self) -> tuple[Tensor, Tensor]:
+    def _factor(self, covariance: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the Cholesky factor of the training covariance, and the weights of the mean."""
         train = self.train_inputs[0]
         noise = self.likelihood.noise * torch.eye(len(train)).to(train)
-        root = psd_safe_cholesky(self.covar_module(train).to_dense() + noise)
+        if covariance is None:
+            covariance = self.covar_module(train).to_dense()
+        root = psd_safe_cholesky(covariance + noise)
         return root, torch.cholesky_solve(self._residuals().unsqueeze(-1), root)
 
     def _residuals(self) -> Tensor:
