@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,10 @@ from graphbo.edit_distance import EditDistances
 from graphbo.errors import InputError
 from graphbo.spaces.base import INACTIVE, Column, Design, Row
 from graphbo.spaces.joint import JointSpace
-from graphbo.spaces.pool import NEIGHBORS
-
-if TYPE_CHECKING:
-    from ConfigSpace import Configuration, ConfigurationSpace
+from graphbo.spaces.pool import NEIGHBORS, WithoutConfigSpace
 
 
-class JointPoolSpace(JointSpace):
+class JointPoolSpace(WithoutConfigSpace, JointSpace):
     """A finite part of a `JointSpace`: nothing else can be proposed.
 
     Rows are those of the whole space, whose ConfigSpace describes more than the pool: there is none
@@ -53,7 +50,7 @@ class JointPoolSpace(JointSpace):
     ) -> None:
         settings = parent.hyperparameters.configuration_space
         super().__init__(parent.architectures, settings, name or f"{parent.name}-pool")
-        self.configurable = False
+        self.configurable = False  # though the architectures by themselves are
         self.parent = parent
         rows: dict[Architecture, Row] = {}
         members: dict[Design, None] = {}
@@ -203,27 +200,10 @@ class JointPoolSpace(JointSpace):
         # often sorted by their results.
         return np.random.default_rng(0).permutation(len(self._members))
 
-    # ConfigSpace ----------------------------------------------------------------------------
-
-    @cached_property
-    def configuration_space(self) -> ConfigurationSpace:
-        """Not available.
-
-        Raises:
-            InputError: Always.
-        """
-        self._refuse()
-
-    def to_configuration(self, design: Design) -> Configuration:
-        """Not available; raises `InputError`."""
-        self._refuse()
-
-    def from_configuration(self, configuration: Mapping[str, object], origin: str = "") -> Design:
-        """Not available; raises `InputError`."""
-        self._refuse()
-
-    def _refuse(self) -> NoReturn:
-        raise InputError(
+    @property
+    def undescribed(self) -> str:
+        """Why no ConfigSpace describes the pool."""
+        return (
             f"the space {self.name} is a finite pool of {len(self._members)} designs, which no "
             f"ConfigSpace describes; that of the space {self.parent.name} describes more"
         )

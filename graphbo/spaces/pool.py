@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -20,7 +21,38 @@ if TYPE_CHECKING:
 NEIGHBORS = 24
 
 
-class PoolSpace(SearchSpace):
+class WithoutConfigSpace(SearchSpace):
+    """A space that no ConfigSpace describes: whatever has to do with one is refused."""
+
+    configurable = False
+
+    @property
+    @abstractmethod
+    def undescribed(self) -> str:
+        """Why there is none, and what follows."""
+
+    @cached_property
+    def configuration_space(self) -> ConfigurationSpace:
+        """Not available.
+
+        Raises:
+            InputError: Always.
+        """
+        self._refuse()
+
+    def to_configuration(self, design: Design) -> Configuration:
+        """Not available; raises `InputError`."""
+        self._refuse()
+
+    def from_configuration(self, configuration: Mapping[str, object], origin: str = "") -> Design:
+        """Not available; raises `InputError`."""
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise InputError(self.undescribed)
+
+
+class PoolSpace(WithoutConfigSpace):
     """A finite pool of architectures: nothing else can be proposed.
 
     A row is the index of the architecture in the pool. There are no decisions and hence there is no
@@ -39,8 +71,6 @@ class PoolSpace(SearchSpace):
         >>> PoolSpace([chain]).size
         1
     """
-
-    configurable = False
 
     def __init__(
         self,
@@ -155,27 +185,10 @@ class PoolSpace(SearchSpace):
             )
         return (int(row[0]),)
 
-    # ConfigSpace ----------------------------------------------------------------------------
-
-    @cached_property
-    def configuration_space(self) -> ConfigurationSpace:
-        """Not available.
-
-        Raises:
-            InputError: Always.
-        """
-        self._refuse()
-
-    def to_configuration(self, design: Design) -> Configuration:
-        """Not available; raises `InputError`."""
-        self._refuse()
-
-    def from_configuration(self, configuration: Mapping[str, object], origin: str = "") -> Design:
-        """Not available; raises `InputError`."""
-        self._refuse()
-
-    def _refuse(self) -> NoReturn:
-        raise InputError(
+    @property
+    def undescribed(self) -> str:
+        """Why no ConfigSpace describes the pool."""
+        return (
             f"the space {self.name} is a finite pool of {len(self.architectures)} architectures, "
             "which no ConfigSpace describes; optimizers that see only ConfigSpace do not apply"
         )
