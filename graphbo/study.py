@@ -402,7 +402,7 @@ class Study:
                 return
             waiting = {trial.design: _start(trial) for trial in batch}
             for report in final_reports(self.evaluator, [self._job(trial) for trial in batch]):
-                if report.evaluation is not None or report.error is not None:
+                if report.final:
                     yield self._finish(*waiting.pop(report.job.design), report)
 
     def _in_parallel(self, budget: Budget, executor: Executor) -> Iterator[Trial]:

@@ -35,6 +35,11 @@ class Report:
     evaluation: Evaluation | None = None
     error: str | None = None
 
+    @property
+    def final(self) -> bool:
+        """Whether the job is over; an intermediate report has neither."""
+        return self.evaluation is not None or self.error is not None
+
 
 class Evaluator(ABC):
     """Carries out jobs and yields a report for each as it finishes.
@@ -121,7 +126,7 @@ def final_reports(evaluator: Evaluator, jobs: Sequence[Job]) -> Iterator[Report]
     error = "the evaluator ended without a report on this job"
     try:
         for report in evaluator.evaluate(jobs):
-            if report.evaluation is not None or report.error is not None:
+            if report.final:
                 del waiting[report.job.design]
             yield _checked(report)
     except (Exception, SystemExit):

@@ -103,5 +103,4 @@ def carry_out(shipped: Shipped, jobs: Sequence[Job]) -> list[Report]:
     Returns:
         A final report for each job, whatever the evaluator does.
     """
-    reports = final_reports(shipped.evaluator, jobs)
-    return [each for each in reports if each.evaluation is not None or each.error is not None]
+    return [each for each in final_reports(shipped.evaluator, jobs) if each.final]
