@@ -13,7 +13,7 @@ from graphbo.goals import Goals, hypervolume
 from graphbo.problems.base import Problem
 from graphbo.report.bootstrap import Array, bootstrap_interval
 from graphbo.report.regret import COLORS, DASHES, new_figure
-from graphbo.report.summary import Runs, difference, finite
+from graphbo.report.summary import Runs, difference, finite, paired_differences
 from graphbo.trial import Job, Trial
 
 if TYPE_CHECKING:
@@ -164,14 +164,7 @@ def summarize_fronts(
             }
             for name, results in runs.items()
         },
-        "paired": {
-            f"{first} - {name}": {
-                str(point): difference(curves[first][:, point - 1] - curve[:, point - 1])
-                for point in points
-            }
-            for name, curve in curves.items()
-            if name != first
-        },
+        "paired": paired_differences(curves, points),
     }
 
 

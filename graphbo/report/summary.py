@@ -84,14 +84,7 @@ def summarize(problem: Problem, runs: Runs, trials: int) -> dict[str, Any]:
         "critical_difference": (
             critical_difference(len(runs), len(runs[first])) if len(runs) > 1 else None
         ),
-        "paired": {
-            f"{first} - {name}": {
-                str(point): difference(curves[first][:, point - 1] - curve[:, point - 1])
-                for point in points
-            }
-            for name, curve in curves.items()
-            if name != first
-        },
+        "paired": paired_differences(curves, points),
     }
 
 
@@ -143,6 +136,28 @@ def _mean_median_and_max(
         f"{key}_mean": float(np.mean(evaluations)),
         f"{key}_median": float(np.median(evaluations)),
         f"{key}_max": float(np.max(evaluations)),
+    }
+
+
+def paired_differences(
+    curves: Mapping[str, Array], points: Sequence[int]
+) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Return how the first curves differ from each of the others after some trials.
+
+    Args:
+        curves: For each optimiser ``runs x trials``.
+        points: The numbers of trials.
+
+    Returns:
+        By ``"first - other"`` and number of trials what `difference` tells.
+    """
+    first, *others = curves
+    return {
+        f"{first} - {name}": {
+            str(point): difference(curves[first][:, point - 1] - curves[name][:, point - 1])
+            for point in points
+        }
+        for name in others
     }
 
 
