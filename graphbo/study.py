@@ -411,6 +411,7 @@ class Study:
         )
         queue = deque(self._running.values())
         started: dict[Design, tuple[Trial, float]] = {}
+        cold = True
         with ThreadPoolExecutor(1) as asker:  # results are stored while the optimiser thinks
             try:
                 while True:
@@ -418,6 +419,9 @@ class Study:
                     wanted = min(dispatcher.free * self.batch + self.ahead, left) - len(queue)
                     if wanted > 0 and self._asking is None and not self._exhausted:
                         self._begin_ask(wanted, asker)
+                        if cold and wanted < left:
+                            asker.submit(self.optimizer.warm_up)
+                        cold = False
                     while queue and left > 0 and dispatcher.free > 0:
                         if self._asking is not None and len(queue) < min(self.batch, left):
                             break  # the batch is going to be filled

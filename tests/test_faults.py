@@ -24,7 +24,7 @@ from graphbo.budget import Spending
 from graphbo.errors import InputError
 from graphbo.evaluators import FunctionEvaluator
 from graphbo.executors import ProcessExecutor
-from graphbo.optimizers import Optimizer, RegularizedEvolution
+from graphbo.optimizers import Optimizer, RandomSearch, RegularizedEvolution
 from graphbo.spaces import CellSpace, Design
 from graphbo.study import Study
 from graphbo.trial import Trial
@@ -286,6 +286,21 @@ def test_designs_proposed_ahead_keep_workers_busy_while_the_optimiser_thinks() -
         return time.monotonic() - start
 
     assert took(ahead=1) < 0.8 * took(ahead=0)
+
+
+@pytest.mark.parametrize(("trials", "times"), [(2, 0), (6, 1)])
+def test_the_optimiser_is_warmed_up_beside_the_first_evaluations_if_it_is_asked_again(
+    trials: int, times: int
+) -> None:
+    calls = []
+
+    class Slow(RandomSearch):
+        def warm_up(self) -> None:
+            calls.append(len(self.pending))
+
+    with ThreadPoolExecutor(2) as executor:
+        study(sleepy(0.01), optimizer=Slow(SPACE), executor=executor, workers=2).run(trials=trials)
+    assert calls == [2] * times
 
 
 @pytest.mark.parametrize("ahead", [0, 2])

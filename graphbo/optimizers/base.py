@@ -149,6 +149,13 @@ class Optimizer(ABC):
             self.told.append(trial)
             self._record_tell(trial)
 
+    def warm_up(self) -> None:  # noqa: B027 (most have nothing to do)
+        """Do in advance what later asks need whatever the results are.
+
+        A study with workers calls this while the first designs are evaluated, and may tell results
+        meanwhile. What is proposed does not depend on it.
+        """
+
     def check_problem(self, problem: str, fidelity: Fidelity) -> None:  # noqa: B027 (allows all)
         """Refuse a problem that the optimiser must not be used on; a study asks once.
 

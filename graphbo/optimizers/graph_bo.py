@@ -196,7 +196,7 @@ class GraphBO(PoolSearch):
         self.surrogate: GraphSurrogate = GraphSurrogate(space, self._kernels, prior)
         self._outcomes: Outcomes | None = None
         self._fitted_on = 0
-        self._alone: tuple[Sequence[Design], torch.Tensor] | None = None
+        self._scored: tuple[Sequence[Design], torch.Tensor] | None = None
         if self.surrogate.has_prior:
             self.fewest = 1
 
@@ -262,8 +262,16 @@ class GraphBO(PoolSearch):
             self._incumbents(),
         )
 
+    def warm_up(self) -> None:
+        """Enumerate the space if that can be, and look at its features."""
+        rng = np.random.default_rng(0)
+        whole = self.space.enumerable
+        self.surrogate.warm_up(
+            self.space.enumerate() if whole else [self.space.sample(rng) for _ in range(_PARENTS)]
+        )
+
     def _prepare(self, rng: np.random.Generator) -> None:
-        self._alone = None
+        self._scored = None
         completed = self.completed
         designs = [trial.design for trial in completed]
         values = self._values(completed, rng)
@@ -305,25 +313,20 @@ class GraphBO(PoolSearch):
                 return alone
         waiting: torch.Tensor | None = self.surrogate.rows(pending) if pending else None
         rows = self.surrogate.rows(pool)
-        bounds = None
-        if waiting is not None and self.acquisition == "logei":
-            # The same pool is scored for each design of a batch.
-            if self._alone is None or self._alone[0] is not pool:
-                self._alone = (
-                    pool,
-                    score(self.surrogate.models, rows, best=best, log_weights=weights),
-                )
-            bounds = self._alone[1]
-        values: npt.NDArray[np.float64] = score(
+        # The same pool is scored for each design of a batch; those before it gain it nothing.
+        known = self._scored is not None and self._scored[0] is pool
+        values = score(
             self.surrogate.models,
             rows,
             self.acquisition,
             waiting,
             best,
-            bounds=bounds,
+            bounds=self._scored[1] if self._scored is not None and known else None,
             log_weights=weights,
-        ).numpy()
-        return values
+        )
+        self._scored = pool, values
+        result: npt.NDArray[np.float64] = values.numpy()
+        return result
 
 
 def last_refit(n: int) -> int:

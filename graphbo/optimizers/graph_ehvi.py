@@ -100,7 +100,7 @@ class GraphEHVI(GraphBO):
         if self.goals is None or self._outcomes is None or not self._several:
             super()._prepare(rng)
             return
-        self._alone = None
+        self._scored = None
         completed = self.completed
         fit_on = last_refit(len(completed))
         self._outcomes.observe(completed, fit_on, refit=fit_on != self._fitted_on)
@@ -127,10 +127,10 @@ class GraphEHVI(GraphBO):
             return super()._score(pool, pending, rng)
         import torch
 
-        if self._alone is None or self._alone[0] is not pool:
+        if self._scored is None or self._scored[0] is not pool:
             # The same pool is ranked for each design of a batch.
-            self._alone = pool, self._screened(pool)
-        result = self._alone[1].clone()
+            self._scored = pool, self._screened(pool)
+        result = self._scored[1].clone()
         kept, targets = self._feasible_targets()
         if not kept:
             alone: npt.NDArray[np.float64] = result.numpy()

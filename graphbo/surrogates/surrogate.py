@@ -148,6 +148,14 @@ class GraphSurrogate:
             model.observe(rows, targets)
         return self
 
+    def warm_up(self, designs: Sequence[Design]) -> None:
+        """Look at designs, two or more, in advance: at all that does not depend on observations."""
+        rows, pair = self.rows(designs), designs[:2]
+        for factory in self._factories:
+            architectures = [design.architecture for design in pair]
+            targets = column(self._transformed([0.0, 1.0]).scores)
+            fitted(factory, rows[:2], targets, architectures, self._prior).moments(rows)
+
     def scale(self, values: Sequence[float]) -> Scores:
         """Return the transform under which it would be fitted to values, at least one."""
         return self._transformed(values)

@@ -215,8 +215,8 @@ def test_graph_ehvi_looks_closely_at_the_best_and_keeps_the_order_of_the_rest() 
     assert isinstance(optimizer, GraphEHVI)
     found = optimizer._score(POOL, [], np.random.default_rng(0))
     assert np.isfinite(found).all()
-    assert optimizer._alone is not None
-    screened = optimizer._alone[1].numpy()
+    assert optimizer._scored is not None
+    screened = optimizer._scored[1].numpy()
     left = np.array([i for i, d in enumerate(POOL) if d not in optimizer.seen])
     close = left[np.argsort(-screened[left])[:5]]
     rest = np.setdiff1d(np.arange(len(POOL)), close)

@@ -135,6 +135,30 @@ def test_a_batch_holds_different_kinds_of_designs() -> None:
     assert batch[1] == optimizer.ask(1)[0], "a pending design counts like one of the same batch"
 
 
+def test_a_batch_is_the_same_whether_all_of_a_pool_is_scored_or_what_is_in_reach(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    optimizer = GraphBO(SPACE)
+    tell_all(optimizer, sample(25))
+    whole = copy.deepcopy(optimizer).ask(6)
+    module = "graphbo.acquisition.expected_improvement"
+    for name, few in (("_FEW", 50), ("_BLOCK", 16), ("_EXACT", 8)):
+        monkeypatch.setattr(f"{module}.{name}", few)
+    assert optimizer.ask(6) == whole
+
+
+@pytest.mark.parametrize("space", [SPACE, ChainSpace(12)], ids=["small", "large"])
+def test_what_is_proposed_does_not_depend_on_whether_it_was_warmed_up(space: SearchSpace) -> None:
+    warm, cold = GraphBO(space, seed=1), GraphBO(space, seed=1)
+    warm.warm_up()
+    for optimizer in (warm, cold):
+        optimizer.tell(
+            [Trial(d, value=float(len(d.architecture))) for d in sample(8, space, seed=5)]
+        )
+    assert warm.ask(2) == cold.ask(2)
+    assert equal(hyperparameters(warm), hyperparameters(cold))
+
+
 class Spy:
     """Records the pools that candidates are chosen from."""
 
