@@ -24,7 +24,8 @@ ACQUISITIONS = ("logei", "qlogei", "qlognei")
 _SAMPLES = 128
 _PRUNING_SAMPLES = 2048
 _MAX_COVARIANCES = 4_000_000
-_BLOCK = 512  # points scored at a time while others are pending
+_FEW = 512  # points that are all scored while others are pending
+_BLOCK, _LARGEST_BLOCK = 128, 1024  # of more points so many are scored first, and then at once
 _EXACT = 64  # so many of the best points are in their right order then
 _MARGIN = 0.5  # for the sampling error of what is compared with its bound
 
@@ -86,7 +87,7 @@ def score(
         if pending is None or not waiting:
             return _average(alone, X) + weights
         joint = [PendingLogEI(model, low, pending) for model, low in zip(models, best, strict=True)]
-        if len(X) <= _BLOCK:
+        if len(X) <= _FEW:
             return _average(joint, X) + weights
         if bounds is None:
             bounds = _average(alone, X) + weights
@@ -103,16 +104,18 @@ def score(
     return result
 
 
-def _up_to(
-    bounds: Tensor, functions: Sequence[AcquisitionFunction], X: Tensor, weights: Tensor
-) -> Tensor:
+def _up_to(bounds: Tensor, functions: Sequence[PendingLogEI], X: Tensor, weights: Tensor) -> Tensor:
     """Return the weighted averages of functions below bounds; the bounds where those are low."""
     order = bounds.argsort(descending=True, stable=True)
     result = bounds.clone()
-    for end in range(_BLOCK, len(X) + _BLOCK, _BLOCK):
-        part = order[end - _BLOCK : end]
-        result[part] = _average(functions, X[part]) + weights[part]
-        last = result[order[:end]].topk(_EXACT).values[-1]
+    end, block = 0, _BLOCK
+    while end < len(X):
+        part = order[end : end + block]
+        with _singular_allowed(), _one_thread():
+            values = [function.among(X, part) for function in functions]
+        result[part] = _log_mean_exp(values) + weights[part]
+        end, block = end + len(part), min(2 * block, _LARGEST_BLOCK)
+        last = result[order[:end]].topk(min(_EXACT, end)).values[-1]
         if end < len(X) and last >= bounds[order[end]] + _MARGIN:
             break
     return result
@@ -160,6 +163,17 @@ def _singular_allowed() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Do not share out what is too small for it: threads that wait for each other take longer."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def differentiable_score(
     models: Sequence[SurrogateModel],
     X: Tensor,
@@ -177,5 +191,8 @@ def _average(functions: Sequence[AcquisitionFunction], X: Tensor) -> Tensor:
 def _mean(functions: Sequence[AcquisitionFunction], X: Tensor) -> Tensor:
     """Return the logarithm of the mean of the exponentials of the functions' values."""
     with _singular_allowed():
-        values = torch.stack([function(X.unsqueeze(-2)) for function in functions])
-    return values.logsumexp(0) - math.log(len(functions))
+        return _log_mean_exp([function(X.unsqueeze(-2)) for function in functions])
+
+
+def _log_mean_exp(values: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(values)).logsumexp(0) - math.log(len(values))

@@ -40,13 +40,20 @@ class PendingLogEI(AcquisitionFunction):
         self.gp = model
         self.best_f = best_f
         self.pending = pending
-        # The seed is fixed: what is asked must be a function of the history.
-        self.normal = draw_sobol_normal_samples(len(pending), samples, seed=0).to(pending)
+        # The seed is fixed: what is asked must be a function of the history. Another pending point
+        # leaves the samples of the others as they are, as long as there is room.
+        room = max(8, 1 << (len(pending) - 1).bit_length())
+        drawn = draw_sobol_normal_samples(room, samples, seed=0)
+        self.normal = drawn[:, : len(pending)].to(pending)
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the value at each of `b x 1 x d` points, `b` in all."""
+        return self.among(X.squeeze(-2))
+
+    def among(self, X: Tensor, positions: Tensor | None = None) -> Tensor:
+        """Return the value at `n x d` points, or at those in some positions among them."""
         mean, variance, pending_mean, pending_covariance, cross = self.gp.moments_with(
-            X.squeeze(-2), self.pending
+            X, self.pending, positions
         )
         root = psd_safe_cholesky(pending_covariance)
         values = pending_mean + self.normal @ root.mT

@@ -137,9 +137,12 @@ class EnsembleModel(SurrogateModel):
         predictions = self.predictions(X)
         return predictions.mean(0), predictions.var(0) + _FLOOR
 
-    def moments_with(self, X: Tensor, Z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def moments_with(
+        self, X: Tensor, Z: Tensor, among: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Return how points vary with a few others; see `SurrogateModel.moments_with`."""
-        at_x, at_z = self.predictions(X), self.predictions(Z)
+        at_x = self.predictions(X if among is None else X[among])
+        at_z = self.predictions(Z)
         mean, mean_z = at_x.mean(0), at_z.mean(0)
         above, above_z = at_x - mean, at_z - mean_z
         between = above.mT @ above_z / (self.members - 1)

@@ -118,18 +118,18 @@ class GraphGP(SingleTaskGP, SurrogateModel):  # type: ignore[misc]
         return mean.squeeze(-1), covariance.reshape(-1)
 
     @torch.no_grad()
-    def moments_with(self, X: Tensor, Z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Return the marginal posterior of many points, and their covariance with a few others.
+    def moments_with(
+        self, X: Tensor, Z: Tensor, among: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Return how points vary with a few others; see `SurrogateModel.moments_with`.
 
-        Args:
-            X: `n x d`.
-            Z: `p x d`.
-
-        Returns:
-            Means and variances at X (`n` each), means (`p`) and covariance (`p x p`) at Z, and the
-            covariance of X with Z (`n x p`).
+        With positions among many points, what is known of all of them is used.
         """
         train = self.train_inputs[0]
+        if among is not None and self._keeps(X):
+            return self._kept_moments_with(X, Z, among)
+        if among is not None:
+            X = X[among]
         if len(train) > _LARGEST_EXACT:
             low_rank = self._kept_low_rank()
             mean, variance = low_rank.moments(X)
@@ -206,10 +206,10 @@ class GraphGP(SingleTaskGP, SurrogateModel):  # type: ignore[misc]
         if len(train) > _LARGEST_EXACT:
             mean, covariance = self._kept_low_rank().joint(X)
             return self.mean_module(X) + mean, _floored(covariance)
-        if X.shape[-2] == 1 and 0 < len(train) * len(X) <= _KEPT:
-            mean, variance = self._kept_moments(X.squeeze(-2))
-            mean = self.mean_module(X.squeeze(-2)) + mean
-            return mean.unsqueeze(-1), variance.clamp_min(1e-10).reshape(-1, 1, 1)
+        if X.shape[-2] == 1 and self._keeps(X):
+            known = self._kept(X.squeeze(-2))
+            mean = self.mean_module(X.squeeze(-2)) + known.mean(known.weights(self._residuals()))
+            return mean.unsqueeze(-1), known.variance.clamp_min(1e-10).reshape(-1, 1, 1)
         root, weights = self._factor()
         means, covariances = [], []
         rows = max(_CHUNK // (len(train) * X.shape[-2]), 1)
@@ -240,18 +240,35 @@ class GraphGP(SingleTaskGP, SurrogateModel):  # type: ignore[misc]
             self._low_rank = known
         return known
 
-    def _kept_moments(self, X: Tensor) -> tuple[Tensor, Tensor]:
-        """Return marginal means, above the prior ones, and variances.
+    def _keeps(self, X: Tensor) -> bool:
+        """Whether what is known of points is kept, to go on from it."""
+        n = len(self.train_inputs[0])
+        return n <= _LARGEST_EXACT and 0 < n * len(X) <= _KEPT
 
-        It goes on from what is known of the same points.
-        """
+    def _kept(self, X: Tensor) -> Reduction:
+        """Return what is known of points, gone on from what was known of the same ones."""
         train, noise = self.train_inputs[0], self.likelihood.noise
         known = self._reduction
         if known is None or not known.serves(self.covar_module, noise, X, train):
             known = Reduction(self.covar_module, noise, X, self._together)
         known.extend(self.covar_module, train)
         self._reduction = known
-        return known.mean(self._residuals()), known.variance
+        return known
+
+    def _kept_moments_with(
+        self, X: Tensor, Z: Tensor, among: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        known, train, points = self._kept(X), self.train_inputs[0], X[among]
+        sizes = [len(train), len(Z), len(points)]
+        blocks = self.covar_module(Z, torch.cat([train, Z, points])).to_dense().split(sizes, dim=1)
+        reduced = torch.linalg.solve_triangular(known.root, blocks[0].mT, upper=False)
+        weights = known.weights(self._residuals())
+        mean = self.mean_module(points) + known.mean(weights, among)
+        variance = known.variance[among].clamp_min(1e-10)
+        mean_z = self.mean_module(Z) + (weights.mT @ reduced).squeeze(0)
+        covariance = blocks[1] - reduced.mT @ reduced
+        between = blocks[2].mT - known.reduced[:, among].mT @ reduced
+        return mean, variance, mean_z, covariance, between
 
 
 def _floored(covariance: Tensor) -> Tensor:

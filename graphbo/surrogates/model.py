@@ -41,11 +41,20 @@ class SurrogateModel(Model):
         """Return the means and the positive variances of points `n x d`, `n` each."""
 
     @abstractmethod
-    def moments_with(self, X: Tensor, Z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Return the moments of points X, `n x d`, and how they vary with a few others Z, `p x d`.
+    def moments_with(
+        self, X: Tensor, Z: Tensor, among: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Return the moments of points, and how they vary with a few others.
 
-        Means and variances at X (`n` each), means (`p`) and covariance (`p x p`) at Z, and the
-        covariance of X with Z (`n x p`).
+        Args:
+            X: `n x d`.
+            Z: `p x d`.
+            among: The positions in X of the points that are meant, if not all are: a model may
+                know X as a whole already.
+
+        Returns:
+            Means and variances at X (`n` each), means (`p`) and covariance (`p x p`) at Z, and the
+            covariance of X with Z (`n x p`).
         """
 
     @abstractmethod

@@ -66,11 +66,11 @@ class Reduction:
 
     def _add(self, kernel: Kernel, new: Tensor) -> None:
         n = len(self.train)
-        block = kernel(new).to_dense() + self.noise * torch.eye(len(new)).to(new)
+        among = kernel(new, torch.cat([self.train, new])).to_dense()
+        block = among[:, n:] + self.noise * torch.eye(len(new)).to(new)
         cross = kernel(new, self.pool).to_dense()
         if n:
-            between = kernel(self.train, new).to_dense()
-            corner = torch.linalg.solve_triangular(self.root, between, upper=False)
+            corner = torch.linalg.solve_triangular(self.root, among[:, :n].mT, upper=False)
             block = block - corner.mT @ corner
             cross = cross - corner.mT @ self.reduced
         else:
@@ -89,10 +89,17 @@ class Reduction:
         self.variance = self.variance - rows.square().sum(0)
         self.train = torch.cat([self.train, new])
 
-    def mean(self, targets: Tensor) -> Tensor:
-        """Return the posterior means at the pool, `N`, for `n` targets."""
-        weights = torch.linalg.solve_triangular(self.root, targets.unsqueeze(-1), upper=False)
-        mean: Tensor = (weights.mT @ self.reduced).squeeze(0)
+    def weights(self, targets: Tensor) -> Tensor:
+        """Return ``L^{-1} y``, `n x 1`, for `n` targets."""
+        weights: Tensor = torch.linalg.solve_triangular(
+            self.root, targets.unsqueeze(-1), upper=False
+        )
+        return weights
+
+    def mean(self, weights: Tensor, among: Tensor | None = None) -> Tensor:
+        """Return the posterior means at the pool, `N`, or at some of its points."""
+        reduced = self.reduced if among is None else self.reduced[:, among]
+        mean: Tensor = (weights.mT @ reduced).squeeze(0)
         return mean
 
 

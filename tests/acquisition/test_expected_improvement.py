@@ -124,9 +124,10 @@ def test_beside_pending_points_the_best_of_a_large_pool_are_scored_and_the_rest_
     models: list[GraphGP], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone, pending = score(models, ROWS), ROWS[alone_best(models)]
-    monkeypatch.setattr("graphbo.acquisition.expected_improvement._BLOCK", len(ROWS))
+    monkeypatch.setattr("graphbo.acquisition.expected_improvement._FEW", len(ROWS))
     whole = score(models, ROWS, "logei", pending)
-    monkeypatch.setattr("graphbo.acquisition.expected_improvement._BLOCK", 100)
+    monkeypatch.setattr("graphbo.acquisition.expected_improvement._FEW", 100)
+    monkeypatch.setattr("graphbo.acquisition.expected_improvement._BLOCK", 32)
     quick = score(models, ROWS, "logei", pending)
     best = whole.topk(64).indices
     torch.testing.assert_close(quick[best], whole[best])
@@ -212,6 +213,7 @@ def test_weights_are_part_of_what_is_compared(
         score(models, ROWS, log_weights=weights), score(models, ROWS) + weights
     )
     whole = score(models, ROWS, pending=pending) + weights
+    monkeypatch.setattr("graphbo.acquisition.expected_improvement._FEW", 16)
     monkeypatch.setattr("graphbo.acquisition.expected_improvement._BLOCK", 16)
     monkeypatch.setattr("graphbo.acquisition.expected_improvement._EXACT", 4)
     quick = score(models, ROWS, pending=pending, log_weights=weights)

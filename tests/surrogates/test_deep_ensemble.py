@@ -79,6 +79,11 @@ def test_moments_are_those_of_the_members(prior: RowPredictor | None) -> None:
     np.testing.assert_allclose(between, covariance[:n, n:], atol=1e-9)
     for ours, theirs in zip(model.moments(ROWS), (mean, variance), strict=True):
         torch.testing.assert_close(ours, theirs)
+    some = torch.tensor([4, 1])
+    for ours, theirs in zip(
+        model.moments_with(ROWS, FEW, some), model.moments_with(ROWS[some], FEW), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs)
 
 
 def test_posteriors_agree_with_the_moments() -> None:

@@ -128,6 +128,18 @@ def test_moments_with_a_few_points_are_those_of_the_joint_posterior() -> None:
     torch.testing.assert_close(between, covariance[:n, n:], **close)
 
 
+@pytest.mark.parametrize("kept", [0, 20_000_000], ids=["anew", "from what is kept"])
+def test_moments_with_a_few_points_can_be_those_of_some_of_a_pool(
+    kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graphbo.surrogates.graph_gp._KEPT", kept)
+    model, few, some = fit(model_of("aligned")), ROWS[[7, 60, 7]], torch.tensor([3, 0, 5])
+    for ours, theirs in zip(
+        model.moments_with(POOL, few, some), model.moments_with(POOL[some], few), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-8)
+
+
 def test_a_pool_is_the_same_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     model = fit(model_of())
     X = torch.stack([POOL, POOL.flip(0)], dim=1)

@@ -111,13 +111,15 @@ def test_moments_with_a_few_points_are_the_closed_form() -> None:
     model = fit(process())
     mean, covariance, _ = closed_form(model, POOL)
     n = len(POOL) - 3
-    ours = [part.detach().numpy() for part in model.moments_with(POOL[:n], POOL[n:])]
     close = {"rtol": 1e-5, "atol": 1e-8}
-    np.testing.assert_allclose(ours[0], mean[:n], **close)
-    np.testing.assert_allclose(ours[1], covariance.diagonal()[:n], **close)
-    np.testing.assert_allclose(ours[2], mean[n:], **close)
-    np.testing.assert_allclose(ours[3], covariance[n:, n:], **close)
-    np.testing.assert_allclose(ours[4], covariance[:n, n:], **close)
+    for some in (None, torch.arange(n)):  # anew, and by a `Reduction`
+        parts = model.moments_with(POOL[:n], POOL[n:], some)
+        ours = [part.detach().numpy() for part in parts]
+        np.testing.assert_allclose(ours[0], mean[:n], **close)
+        np.testing.assert_allclose(ours[1], covariance.diagonal()[:n], **close)
+        np.testing.assert_allclose(ours[2], mean[n:], **close)
+        np.testing.assert_allclose(ours[3], covariance[n:, n:], **close)
+        np.testing.assert_allclose(ours[4], covariance[:n, n:], **close)
 
 
 def test_growing_equals_computing_anew() -> None:
