@@ -71,9 +71,16 @@ class Hyperparameters:
         )
 
     def vector(self, values: Values) -> Vector:
-        """Return the vector of values, one entry for each column."""
+        """Return the vector of values, one entry for each column.
+
+        What is inactive has -1, also where a value of it was given.
+        """
+        active: dict[str, HyperparameterValue] = {}
+        for name in self._defaults:  # parents come first
+            if name in values and self._is_active(name, active):
+                active[name] = values[name]
         return tuple(
-            scale.entry(values[name]) if name in values else float(INACTIVE)
+            scale.entry(active[name]) if name in active else float(INACTIVE)
             for name, scale in self._scales.items()
         )
 

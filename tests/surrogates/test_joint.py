@@ -8,7 +8,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from ConfigSpace import ConfigurationSpace
+from ConfigSpace import ConfigurationSpace, EqualsCondition
 
 from graphbo.errors import InputError
 from graphbo.spaces import CellSpace, Design, HyperparameterSpace, JointSpace
@@ -47,6 +47,28 @@ def test_what_is_inactive_is_equally_far_from_all_that_it_could_be() -> None:
     x = torch.tensor([[-1.0], [0.0], [0.4], [1.0]])
     distances = torch.cdist(features(x), features(x))[0, 1:]
     torch.testing.assert_close(distances, torch.ones(3))
+
+
+def test_designs_that_differ_in_what_is_inactive_are_the_same_point() -> None:
+    space = ConfigurationSpace({"optimizer": ["adam", "sgd"], "momentum": (0.0, 1.0)})
+    space.add(EqualsCondition(space["momentum"], space["optimizer"], "sgd"))
+    joint = JointSpace(CELLS, space)
+    some = designs(12, joint)
+    surrogate = GraphSurrogate(joint).fit(some, [float(i % 5) for i in range(12)])
+
+    def variants(optimizer: str, *momenta: float) -> list[Design]:
+        beside = [{"optimizer": optimizer, "momentum": momentum} for momentum in momenta]
+        return [Design(some[0].architecture, some[0].row, hyperparameters=each) for each in beside]
+
+    alone = Design(some[0].architecture, some[0].row, hyperparameters={"optimizer": "adam"})
+    adam, sgd = [alone, *variants("adam", 0.1, 0.9)], variants("sgd", 0.1, 0.9)
+    rows = surrogate.rows(adam)
+    assert torch.equal(rows, rows[:1].expand_as(rows))
+    for model in surrogate.models:
+        covariance = model.covar_module(rows).to_dense()
+        torch.testing.assert_close(covariance, covariance[0, 0].expand_as(covariance))
+    assert len(set(surrogate.predict(adam)[0].tolist())) == 1
+    assert not torch.equal(*surrogate.rows(sgd))
 
 
 def test_rows_hold_the_canonical_architecture_and_the_hyperparameters() -> None:
