@@ -145,23 +145,41 @@ def _run(comparison: Comparison, problem: Problem, options: argparse.Namespace) 
 
 
 def table(found: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the results as a table in Markdown.
+    """Return the results as tables in Markdown, one for each comparison.
 
-    Of a front it shows the share of the true front's hypervolume, in percent; under a bound the
-    regret in percentage points, a dash where not all runs have found what keeps the bound.
+    Of a front they show the share of the true front's hypervolume, in percent; under a bound the
+    regret in percentage points, a dash where not all runs have found what keeps the bound. Behind
+    each figure of another optimiser stands by how much the first is ahead of it, seed by seed, with
+    its interval.
 
     Args:
         found: By the name of a comparison, its summary.
     """
-    points = sorted({int(p) for each in found.values() for p in _figures(each)[0][1]})
-    head = ["comparison", "optimiser", *(f"@{point}" for point in points)]
-    lines = [f"| {' | '.join(head)} |", f"| --- | --- {'| ---: ' * len(points)}|"]
-    for name, summary in found.items():
-        for optimizer, values in _figures(summary):
-            cells = [values.get(str(point)) for point in points]
-            shown = ["-" if cell is None else f"{cell:.2f}" for cell in cells]
-            lines.append(f"| {' | '.join([name, f'`{optimizer}`', *shown])} |")
+    return "\n\n".join(_table(name, summary) for name, summary in found.items())
+
+
+def _table(name: str, summary: Mapping[str, Any]) -> str:
+    figures = _figures(summary)
+    first, points = figures[0][0], [*figures[0][1]]
+    seeds = f"{summary['seeds']} seeds" if "seeds" in summary else "seeds"
+    head = [f"`{name}`, {seeds}", *(f"after {point}" for point in points)]
+    lines = [f"| {' | '.join(head)} |", f"| --- {'| ---: ' * len(points)}|"]
+    for optimizer, values in figures:
+        cells = [_cell(summary, first, optimizer, point, values[point]) for point in points]
+        lines.append(f"| {' | '.join([f'`{optimizer}`', *cells])} |")
     return "\n".join(lines)
+
+
+def _cell(
+    summary: Mapping[str, Any], first: str, other: str, point: str, value: float | None
+) -> str:
+    shown = "-" if value is None else f"{value:.2f}"
+    ahead = summary.get("paired", {}).get(f"{first} - {other}", {}).get(point)
+    if ahead is None or ahead["mean"] is None:
+        return shown
+    scale = 100 / summary["true_front"] if "reference" in summary else -1.0
+    low, high = sorted(scale * ahead[end] for end in ("low", "high"))
+    return f"{shown} ({scale * ahead['mean']:+.2f}: {low:+.2f} to {high:+.2f})"
 
 
 def _figures(summary: Mapping[str, Any]) -> list[tuple[str, dict[str, float | None]]]:

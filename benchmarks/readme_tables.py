@@ -6,9 +6,9 @@ Copies each folder's ``summary.json`` to ``benchmarks/results/VERSION/PROBLEM.js
 what stands between the marks in the README (``comparison``), in docs/comparison.md (``conditions``,
 ``darts``, ``advice``), in docs/kernels.md (``regression``, ``ablation``, ``speed``, ``motif``), in
 docs/training.md (``throughput``, ``batch``, ``estimators``), in docs/optimizers.md (``exercise``,
-``large-cost``, ``large-gain``), in docs/studies.md (``faults``) and in docs/embeddings.md
-(``embedding-regression``,
-``embedding-search``, ``pool``, ``objectives``) by tables of the results stored there.
+``large-cost``, ``large-gain``), in docs/studies.md (``faults``), in docs/objectives.md (``fronts``)
+and in docs/embeddings.md (``embedding-regression``, ``embedding-search``, ``pool``, ``objectives``)
+by tables of the results stored there.
 ``--pool FOLDER`` stores the one comparison among those.
 """
 
@@ -33,6 +33,7 @@ import faults
 import kernel_regression
 import kernel_speed
 import large_study
+import multi_objective
 import objectives_ablation
 import planted_motif
 import throughput
@@ -90,6 +91,7 @@ def main() -> None:
         ("optimizers", "large-gain", "large_study_quality", large_study.quality_table),
         ("comparison", "darts", "darts*", darts.table),
         ("studies", "faults", "faults*", faults.table),
+        ("objectives", "fronts", "multi_objective", _fronts),
         (
             "embeddings",
             "embedding-regression",
@@ -103,6 +105,10 @@ def main() -> None:
         paths = sorted(RESULTS.glob(f"{name}.json"))
         tables = [write(json.loads(path.read_text())) for path in paths]
         fill(ROOT / "docs" / f"{page}.md", mark, tables)
+
+
+def _fronts(result: dict[str, Any]) -> str:
+    return multi_objective.table(result["comparisons"])
 
 
 def fill(path: Path, mark: str, tables: list[str]) -> None:

@@ -27,10 +27,30 @@ def test_each_device_is_compared_with_a_front_and_with_a_bound(module: Any) -> N
     ]
 
 
-def test_the_table_has_shares_of_fronts_and_regrets_under_bounds(module: Any) -> None:
-    front = {"reference": [1, 1], "optimizers": {"nsga2": {"share": {"25": 0.5, "50": 0.75}}}}
-    bound = {"optimizers": {"random": {"mean_regret": {"25": None, "50": 1.5}}}}
-    assert module.table({"a": front, "b": bound}).splitlines()[2:] == [
-        "| a | `nsga2` | 50.00 | 75.00 |",
-        "| b | `random` | - | 1.50 |",
+def test_the_tables_have_shares_of_fronts_and_regrets_under_bounds_with_what_is_ahead(
+    module: Any,
+) -> None:
+    ahead = {"mean": 0.1, "low": 0.05, "high": 0.2}
+    shares = {"graph-ehvi": {"share": {"25": 0.75}}, "nsga2": {"share": {"25": 0.5}}}
+    front = {
+        **{"reference": [1, 1], "true_front": 0.5, "seeds": 3, "optimizers": shares},
+        "paired": {"graph-ehvi - nsga2": {"25": ahead}},
+    }
+    regrets = {"graph-bo": {"50": 1.5, "100": 0.5}, "random": {"50": None, "100": 0.6}}
+    lower = {"mean": -0.1, "low": -0.2, "high": -0.05}
+    missing = {"mean": None, "low": None, "high": None}
+    bound = {
+        **{"seeds": 2, "optimizers": {k: {"mean_regret": v} for k, v in regrets.items()}},
+        "paired": {"graph-bo - random": {"50": missing, "100": lower}},
+    }
+    assert module.table({"a": front, "b": bound}).splitlines() == [
+        "| `a`, 3 seeds | after 25 |",
+        "| --- | ---: |",
+        "| `graph-ehvi` | 75.00 |",
+        "| `nsga2` | 50.00 (+20.00: +10.00 to +40.00) |",
+        "",
+        "| `b`, 2 seeds | after 50 | after 100 |",
+        "| --- | ---: | ---: |",
+        "| `graph-bo` | 1.50 | 0.50 |",
+        "| `random` | - | 0.60 (+0.10: +0.05 to +0.20) |",
     ]
