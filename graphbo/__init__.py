@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         NASBench201Space,
         PoolSpace,
         ProductSpace,
+        RandomlyWiredSpace,
     )
     from graphbo.study import Result, Study
     from graphbo.trial import Evaluation, Job, Trial
@@ -55,6 +56,7 @@ _EXPORTS = {
     "PoolSpace": "graphbo.spaces",
     "Problem": "graphbo.problems.base",
     "ProductSpace": "graphbo.spaces",
+    "RandomlyWiredSpace": "graphbo.spaces",
     "Result": "graphbo.study",
     "Study": "graphbo.study",
     "Trial": "graphbo.trial",
@@ -88,6 +90,7 @@ __all__ = [
     "PoolSpace",
     "Problem",
     "ProductSpace",
+    "RandomlyWiredSpace",
     "Result",
     "Study",
     "Trial",

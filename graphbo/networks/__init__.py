@@ -5,6 +5,7 @@ from graphbo.networks.darts import DARTS_OPERATIONS, DARTSNetwork
 from graphbo.networks.nasbench101 import NASBench101Network
 from graphbo.networks.nasbench201 import NASBench201Network
 from graphbo.networks.operations import OPERATIONS
+from graphbo.networks.randomly_wired import RandomlyWiredNetwork
 
 __all__ = [
     "DARTS_OPERATIONS",
@@ -13,4 +14,5 @@ __all__ = [
     "DARTSNetwork",
     "NASBench101Network",
     "NASBench201Network",
+    "RandomlyWiredNetwork",
 ]

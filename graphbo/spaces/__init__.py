@@ -12,6 +12,7 @@ from graphbo.spaces.nasbench101 import NASBench101Space
 from graphbo.spaces.nasbench201 import NASBench201Space
 from graphbo.spaces.pool import PoolSpace
 from graphbo.spaces.product import ProductSpace
+from graphbo.spaces.randomly_wired import RandomlyWiredSpace
 
 __all__ = [
     "INACTIVE",
@@ -31,6 +32,7 @@ __all__ = [
     "NASBench201Space",
     "PoolSpace",
     "ProductSpace",
+    "RandomlyWiredSpace",
     "Row",
     "SearchSpace",
     "edit_distance",

@@ -14,6 +14,7 @@ from graphbo.spaces.chain import ChainSpace
 from graphbo.spaces.darts import DARTSSpace
 from graphbo.spaces.nasbench101 import NASBench101Space
 from graphbo.spaces.nasbench201 import NASBench201Space
+from graphbo.spaces.randomly_wired import RandomlyWiredSpace
 
 SPACES: Mapping[str, Callable[..., SearchSpace]] = {
     "cell": CellSpace,
@@ -21,9 +22,14 @@ SPACES: Mapping[str, Callable[..., SearchSpace]] = {
     "darts": DARTSSpace,
     "nasbench101": NASBench101Space,
     "nasbench201": NASBench201Space,
+    "randomly-wired": RandomlyWiredSpace,
 }
-_LISTS: Mapping[str, type] = {"operations": str, "pools": str, "widths": int}
-_NUMBERS = {"nodes", "max_edges", "max_depth", "max_vertices"}
+_LISTS: Mapping[str, tuple[str, tuple[type, ...]]] = {
+    "Sequence[str]": ("strings", (str,)),
+    "Sequence[int]": ("whole numbers", (int,)),
+    "Sequence[float]": ("numbers", (int, float)),
+}
+"""What a list holds, in words and in types, by the annotation of the argument."""
 _LARGEST = 200
 
 
@@ -31,8 +37,9 @@ def space_from_settings(settings: Mapping[str, Any], *, where: str = "[space]") 
     """Build a search space from settings, such as the ``[space]`` table of a TOML file.
 
     Args:
-        settings: ``type`` is one of ``"cell"``, ``"chain"``, ``"darts"``, ``"nasbench101"`` and
-            ``"nasbench201"``; the others are the arguments of that space's class.
+        settings: ``type`` is one of ``"cell"``, ``"chain"``, ``"darts"``, ``"nasbench101"``,
+            ``"nasbench201"`` and ``"randomly-wired"``; the others are the arguments of that
+            space's class.
         where: How error messages call the settings.
 
     Raises:
@@ -55,7 +62,7 @@ def space_from_settings(settings: Mapping[str, Any], *, where: str = "[space]") 
         if parameter.default is inspect.Parameter.empty and key not in arguments:
             raise InputError(f"{where}: a space of type {kind!r} needs the key {key!r}")
     for key, value in arguments.items():
-        _check_value(key, value, where)
+        _check_value(key, value, str(parameters[key].annotation), where)
     try:
         return SPACES[kind](**arguments)
     except ValueError as error:
@@ -72,13 +79,12 @@ def check_keys(given: Iterable[str], known: Iterable[str], where: str) -> None:
             raise InputError(f"{where}: unknown key {key!r}; {hint}")
 
 
-def _check_value(key: str, value: object, where: str) -> None:
-    if key in _LISTS:
-        kind = _LISTS[key]
-        if not isinstance(value, list) or not all(type(item) is kind for item in value):
-            wanted = "strings" if kind is str else "whole numbers"
+def _check_value(key: str, value: object, annotation: str, where: str) -> None:
+    if annotation in _LISTS:
+        wanted, kinds = _LISTS[annotation]
+        if not isinstance(value, list) or not all(type(item) in kinds for item in value):
             raise InputError(f"{where}: {key} must be a list of {wanted}; got {value!r}")
-    elif key in _NUMBERS:
+    elif annotation in ("int", "int | None"):
         if type(value) is not int:
             raise InputError(f"{where}: {key} must be a whole number; got {value!r}")
         if value > _LARGEST:  # what a table from elsewhere claims must not fill the memory

@@ -23,6 +23,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+TRAINED = ["digits", "shapes", "darts-shapes", "wired-shapes"]
 TUNED = ["cells-digits", "mlp-digits", "branin", "hartmann6", "rosenbrock4", "ackley8"]
 
 
@@ -35,7 +36,7 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_without_a_folder_there_are_the_problems_that_need_none() -> None:
-    assert [name for name, _ in list_problems()] == ["digits", "shapes", "darts-shapes", *TUNED]
+    assert [name for name, _ in list_problems()] == [*TRAINED, *TUNED]
 
 
 def test_digits_needs_no_table() -> None:
@@ -50,6 +51,7 @@ def test_images_in_the_folder_are_problems(folder: Path) -> None:
         "shapes",
         "mnist",
         "darts-shapes",
+        "wired-shapes",
         "nasbench201-cifar10",
         *TUNED,
     ]
@@ -76,9 +78,7 @@ def test_a_table_of_the_package_is_the_first_problem(shipped: Path, folder: Path
     assert list_problems()[0] == ("small-table", "a cell (part of the package)")
     assert [name for name, _ in list_problems(folder)] == [
         "small-table",
-        "digits",
-        "shapes",
-        "darts-shapes",
+        *TRAINED,
         "nasbench201-cifar10",
         *TUNED,
     ]
@@ -95,7 +95,7 @@ def test_the_folder_is_named_in_the_environment(
 ) -> None:
     monkeypatch.setenv("GRAPHBO_DATA", str(folder))
     names = [name for name, _ in list_problems()]
-    assert names == ["digits", "shapes", "darts-shapes", "nasbench201-cifar10", *TUNED]
+    assert names == [*TRAINED, "nasbench201-cifar10", *TUNED]
     assert get_problem("nasbench201-cifar10").fidelity == {"epochs": 9}
     assert get_problem("nasbench201-cifar10", folder / "nasbench201.npz").optimum == 99
 
@@ -137,4 +137,7 @@ def test_listing_imports_nothing_heavy(folder: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     in_the_package = len(list((Path(tables.__file__).parent / "data").glob("*.npz")))
-    assert done.stdout.split("\n")[:2] == [str(4 + len(TUNED) + in_the_package), "set()"]
+    assert done.stdout.split("\n")[:2] == [
+        str(len(TRAINED) + 1 + len(TUNED) + in_the_package),
+        "set()",
+    ]

@@ -29,6 +29,7 @@ from graphbo.spaces import (
     NASBench101Space,
     NASBench201Space,
     PoolSpace,
+    RandomlyWiredSpace,
 )
 from graphbo.training.recipe import Recipe
 from graphbo.trial import Job
@@ -95,6 +96,16 @@ def test_darts_shapes_trains_pairs_of_cells() -> None:
     assert network(problem, design.architecture)(x[:4]).shape == (4, int(y.max()) + 1)
 
 
+def test_wired_shapes_trains_random_graphs() -> None:
+    problem = get_problem("wired-shapes")
+    assert (problem.name, problem.fidelity) == ("wired-shapes", {"epochs": 4})
+    assert isinstance(problem.space, RandomlyWiredSpace)
+    assert "randomly wired networks trained for real" in problem.description
+    x, y = training_data(problem)
+    design = problem.space.sample(np.random.default_rng(0))
+    assert network(problem, design.architecture)(x[:4]).shape == (4, int(y.max()) + 1)
+
+
 def test_an_unknown_training_problem_is_named() -> None:
     with pytest.raises(InputError, match="no training problem 'imagenet'; it is one of digits"):
         training_problem("imagenet")
@@ -111,6 +122,7 @@ def test_an_unknown_training_problem_is_named() -> None:
         NASBench101Space(4),
         ChainSpace(2, ["conv3x3"], ["maxpool2"], [4, 8]),
         DARTSSpace(["sep_conv_3x3", "skip_connect"], nodes=1),
+        RandomlyWiredSpace([3], [0.5], [1], [2], seeds=2),
     ],
 )
 def test_every_space_has_its_networks(images: ImageData, space: Any) -> None:

@@ -24,6 +24,7 @@ from graphbo.spaces import (
     NASBench201Space,
     PoolSpace,
     ProductSpace,
+    RandomlyWiredSpace,
     Row,
     SearchSpace,
 )
@@ -69,6 +70,8 @@ def _joint_pool() -> JointPoolSpace:
         _joint_pool,
         lambda: DARTSCellSpace(["a", "b"], 2),
         lambda: DARTSSpace(nodes=2),
+        lambda: RandomlyWiredSpace([4, 5], [0.0, 0.5], [1, 2], [2], [0.0, 0.5], seeds=3),
+        lambda: RandomlyWiredSpace([1, 2], [0.5], [], [], seeds=1),
         lambda: ProductSpace({"normal": CellSpace(3, ["a"], on="edges"), "reduce": _small()}),
         lambda: ProductSpace({"stem": ChainSpace(3), "cell": _small()}),
         lambda: ProductSpace({"fixed": FixedSpace(), "cells": ProductSpace({"cell": _small()})}),
@@ -77,7 +80,8 @@ def _joint_pool() -> JointPoolSpace:
         "edges", "nodes", "nodes-limited", "edges-limited", "single", "large", "nasbench201",
         "nasbench101-5", "nasbench101-7", "chain", "deep-chain", "single-chain", "pool",
         "single-pool", "pool-on-edges", "joint", "joint-pool", "hyperparameters", "pool-of-joint",
-        "darts-cell", "darts", "product", "large-product", "nested-product",
+        "darts-cell", "darts", "randomly-wired", "tiny-wired", "product", "large-product",
+        "nested-product",
     ],
 )  # fmt: skip
 def test_spaces_conform(make: Callable[[], SearchSpace]) -> None:
@@ -147,7 +151,8 @@ def test_the_suite_notices_a_broken_promise(space: SearchSpace, message: str) ->
 
 
 @pytest.mark.parametrize(
-    "name", ["cell", "chain", "declarative", "pool", "nasbench201", "product", "darts"]
+    "name",
+    ["cell", "chain", "declarative", "pool", "nasbench201", "product", "darts", "randomly_wired"],
 )
 def test_the_examples_in_the_documentation_are_right(name: str) -> None:
     assert doctest.testmod(importlib.import_module(f"graphbo.spaces.{name}")).failed == 0
