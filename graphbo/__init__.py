@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         PoolSpace,
         ProductSpace,
         RandomlyWiredSpace,
+        RegNetSpace,
     )
     from graphbo.study import Result, Study
     from graphbo.trial import Evaluation, Job, Trial
@@ -57,6 +58,7 @@ _EXPORTS = {
     "Problem": "graphbo.problems.base",
     "ProductSpace": "graphbo.spaces",
     "RandomlyWiredSpace": "graphbo.spaces",
+    "RegNetSpace": "graphbo.spaces",
     "Result": "graphbo.study",
     "Study": "graphbo.study",
     "Trial": "graphbo.trial",
@@ -91,6 +93,7 @@ __all__ = [
     "Problem",
     "ProductSpace",
     "RandomlyWiredSpace",
+    "RegNetSpace",
     "Result",
     "Study",
     "Trial",

@@ -6,6 +6,7 @@ from graphbo.networks.nasbench101 import NASBench101Network
 from graphbo.networks.nasbench201 import NASBench201Network
 from graphbo.networks.operations import OPERATIONS
 from graphbo.networks.randomly_wired import RandomlyWiredNetwork
+from graphbo.networks.regnet import RegNetNetwork
 
 __all__ = [
     "DARTS_OPERATIONS",
@@ -15,4 +16,5 @@ __all__ = [
     "NASBench101Network",
     "NASBench201Network",
     "RandomlyWiredNetwork",
+    "RegNetNetwork",
 ]

@@ -19,6 +19,7 @@ from graphbo.spaces.joint import JointSpace
 from graphbo.spaces.nasbench201 import NASBench201Space
 from graphbo.spaces.product import SEPARATOR
 from graphbo.spaces.randomly_wired import RandomlyWiredSpace
+from graphbo.spaces.regnet import RegNetSpace
 
 if TYPE_CHECKING:
     from torch import nn
@@ -71,6 +72,14 @@ TRAINING_PROBLEMS: Mapping[str, _Setting] = {
         {"train": 2000, "validation": 1000, "test": 1000},
         RandomlyWiredSpace,
         "randomly wired networks",
+        "shapes",
+    ),
+    "regnet-shapes": _Setting(
+        {"epochs": 4, "batch_size": 32},
+        {"channels": 16, "stem_stride": 1},
+        {"train": 2000, "validation": 1000, "test": 1000},
+        RegNetSpace,
+        "chains of RegNet",
         "shapes",
     ),
 }
@@ -141,17 +150,18 @@ def problem_from_images(
     Args:
         images: A dataset.
         space: A space of cells or chains whose operations `graphbo.networks.OPERATIONS` knows, or
-            one of DARTS or of random graphs, or a `JointSpace` of one with settings of the recipe
-            and arguments of the skeleton; by default that of NAS-Bench-201.
+            one of DARTS, of random graphs or of RegNet, or a `JointSpace` of one with settings of
+            the recipe and arguments of the skeleton; by default that of NAS-Bench-201.
         recipe: How to train; by default `Recipe` with its default values.
         name: The problem's name; by default that of the images.
         description: One line.
         trials: The budget that the command line takes if none is given.
         **network: Arguments of the space's skeleton: `NASBench201Network` where operations sit on
             edges, `NASBench101Network` where they sit on nodes, `ChainNetwork` for chains,
-            `DARTSNetwork` for a `DARTSSpace`, `RandomlyWiredNetwork` for a `RandomlyWiredSpace`. By
-            default the cells' skeletons have one cell in each stage and 8 or 32 channels, that of
-            DARTS has 3 cells and 4 channels, and that of random graphs 2 stages and 16 channels.
+            `DARTSNetwork` for a `DARTSSpace`, `RandomlyWiredNetwork` for a `RandomlyWiredSpace`,
+            `RegNetNetwork` for a `RegNetSpace`. By default the cells' skeletons have one cell in
+            each stage and 8 or 32 channels, that of DARTS has 3 cells and 4 channels, that of
+            random graphs 2 stages and 16 channels, and that of RegNet 16 channels at first.
 
     Raises:
         InputError: If an operation, an argument or a hyperparameter is unknown, or out of range.
@@ -186,7 +196,7 @@ def skeleton(space: SearchSpace, images: ImageData, **network: Any) -> Callable[
     """Return what builds the network of each of a space's architectures for some images.
 
     Args:
-        space: A space of cells or chains, or one of DARTS or of random graphs.
+        space: A space of cells or chains, or one of DARTS, of random graphs or of RegNet.
         images: They give the number of classes and of input channels.
         **network: As in `problem_from_images`.
 
@@ -239,10 +249,13 @@ def _network(
         NASBench101Network,
         NASBench201Network,
         RandomlyWiredNetwork,
+        RegNetNetwork,
     )
 
     if isinstance(space, JointSpace):
         space = space.architectures
+    if isinstance(space, RegNetSpace):
+        return RegNetNetwork, {"channels": 16, "stem_stride": 1}, space.operations
     if space.chain:
         return ChainNetwork, {}, OPERATIONS
     if isinstance(space, DARTSSpace):
@@ -255,5 +268,5 @@ def _network(
         return NASBench101Network, {"channels": 32, "cells": 1}, OPERATIONS
     raise InputError(
         f"there is no network for the architectures of the space {space.name}; "
-        "it must be one of cells or chains, or of DARTS or random graphs"
+        "it must be one of cells or chains, of DARTS, of random graphs or of RegNet"
     )

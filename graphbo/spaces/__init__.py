@@ -13,6 +13,7 @@ from graphbo.spaces.nasbench201 import NASBench201Space
 from graphbo.spaces.pool import PoolSpace
 from graphbo.spaces.product import ProductSpace
 from graphbo.spaces.randomly_wired import RandomlyWiredSpace
+from graphbo.spaces.regnet import RegNetSpace
 
 __all__ = [
     "INACTIVE",
@@ -33,6 +34,7 @@ __all__ = [
     "PoolSpace",
     "ProductSpace",
     "RandomlyWiredSpace",
+    "RegNetSpace",
     "Row",
     "SearchSpace",
     "edit_distance",

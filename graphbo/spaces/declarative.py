@@ -15,6 +15,7 @@ from graphbo.spaces.darts import DARTSSpace
 from graphbo.spaces.nasbench101 import NASBench101Space
 from graphbo.spaces.nasbench201 import NASBench201Space
 from graphbo.spaces.randomly_wired import RandomlyWiredSpace
+from graphbo.spaces.regnet import RegNetSpace
 
 SPACES: Mapping[str, Callable[..., SearchSpace]] = {
     "cell": CellSpace,
@@ -23,6 +24,7 @@ SPACES: Mapping[str, Callable[..., SearchSpace]] = {
     "nasbench101": NASBench101Space,
     "nasbench201": NASBench201Space,
     "randomly-wired": RandomlyWiredSpace,
+    "regnet": RegNetSpace,
 }
 _LISTS: Mapping[str, tuple[str, tuple[type, ...]]] = {
     "Sequence[str]": ("strings", (str,)),
@@ -38,8 +40,8 @@ def space_from_settings(settings: Mapping[str, Any], *, where: str = "[space]") 
 
     Args:
         settings: ``type`` is one of ``"cell"``, ``"chain"``, ``"darts"``, ``"nasbench101"``,
-            ``"nasbench201"`` and ``"randomly-wired"``; the others are the arguments of that
-            space's class.
+            ``"nasbench201"``, ``"randomly-wired"`` and ``"regnet"``; the others are the arguments
+            of that space's class.
         where: How error messages call the settings.
 
     Raises:

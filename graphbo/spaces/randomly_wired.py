@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 from graphbo.architecture import INPUT, OUTPUT, Architecture
 from graphbo.errors import InputError
-from graphbo.spaces.base import Decision, Design, Row, SearchSpace
+from graphbo.spaces.base import Decision, Row
+from graphbo.spaces.first_row import FirstRowSpace
 from graphbo.spaces.random_graphs import Pairs, barabasi_albert, erdos_renyi, watts_strogatz
 
 NODE = "sepconv3x3"
@@ -17,7 +17,7 @@ ERDOS_RENYI, BARABASI_ALBERT, WATTS_STROGATZ = "erdos-renyi", "barabasi-albert",
 _MOST_PAIRS = 10_000_000
 
 
-class RandomlyWiredSpace(SearchSpace):
+class RandomlyWiredSpace(FirstRowSpace):
     """Graphs drawn by the generators of Erdős and Rényi, Barabási and Albert, Watts and Strogatz.
 
     The decisions are the generator, the number of nodes, the generator's parameters and a seed; see
@@ -86,10 +86,6 @@ class RandomlyWiredSpace(SearchSpace):
     def __repr__(self) -> str:
         *grids, seeds = self.grids.values()
         return f"RandomlyWiredSpace({', '.join(str(list(grid)) for grid in grids)}, {len(seeds)})"
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Found again where it is needed: to unpickle a dictionary takes all canonical forms.
-        return {k: v for k, v in self.__dict__.items() if k not in ("_first", "_all_designs")}
 
     def _check(self) -> None:
         nodes, er_p, ba_m, ws_k, ws_p, seeds = self.grids.values()
@@ -164,29 +160,6 @@ class RandomlyWiredSpace(SearchSpace):
         else:
             pairs = watts_strogatz(nodes, chosen["ws_k"], chosen["ws_p"], seed)
         return wired(nodes, pairs)
-
-    def encode(self, architecture: Architecture) -> Row:
-        """Return the first row in lexicographic order that draws an architecture."""
-        row = self._first.get(architecture.pruned())
-        if row is None:
-            raise ValueError(f"no row of the space {self.name} draws {architecture!r}")
-        return row
-
-    @cached_property
-    def _first(self) -> dict[Architecture, Row]:
-        # Rows often draw the same edges; those need one canonical form, not many.
-        drawings: dict[object, tuple[Architecture, Row]] = {}
-        for row in self._rows():
-            architecture = self.decode(row)
-            drawings.setdefault((len(architecture), architecture.edges), (architecture, row))
-        first: dict[Architecture, Row] = {}
-        for architecture, row in drawings.values():
-            first.setdefault(architecture, row)
-        return first
-
-    @cached_property
-    def _all_designs(self) -> tuple[Design, ...]:
-        return tuple(Design(architecture, row) for architecture, row in self._first.items())
 
 
 def wired(nodes: int, pairs: Pairs) -> Architecture:

@@ -17,6 +17,7 @@ from graphbo.kernels import (
     FeatureMap,
     FeatureStore,
     JointKernel,
+    MaternEmbeddingKernel,
     OneHotKernel,
     PathProfileKernel,
     PathProfileMap,
@@ -25,7 +26,8 @@ from graphbo.kernels import (
     SpectrumMap,
     WeisfeilerLehmanMap,
 )
-from graphbo.spaces.base import Row, SearchSpace
+from graphbo.spaces.base import Column, Row, SearchSpace
+from graphbo.surrogates.column_features import HyperparameterFeatures
 from graphbo.surrogates.embedded import embedding_store, name_of
 
 _MOST_DECODED = 200_000
@@ -43,7 +45,9 @@ def default_kernels(space: SearchSpace) -> list[KernelFactory]:
     one-hot code of its decisions: it knows where an operation stands, which isomorphism hides from
     the others. A space with the same operations in several parts gets one more, on
     Weisfeiler-Lehman counts without the names of the parts, so that what is learnt of an operation
-    in one serves the others. ``benchmarks/ablation.py`` and ``benchmarks/part_blind.py`` measure
+    in one serves the others. A space all of whose decisions have an order gets one more, a Matern
+    kernel on their places in it: it knows that two numbers are close, where graphs have other
+    labels or not. ``benchmarks/ablation.py`` and ``benchmarks/part_blind.py`` measure
     what each adds.
 
     Args:
@@ -57,6 +61,8 @@ def default_kernels(space: SearchSpace) -> list[KernelFactory]:
         kernels.append(path_profile(space, positions=True, decoder=decoder))
     if space.aliases:
         kernels.append(part_blind(space, decoder=decoder))
+    if space.decisions and all(decision.ordered for decision in space.decisions):
+        kernels.append(ordered_decisions(space))
     return kernels
 
 
@@ -87,6 +93,22 @@ def path_profile(
     cardinalities = [len(decision.choices) for decision in space.decisions] if positions else []
     store = FeatureStore(decoder or space.decode, PathProfileMap(space.operations, space.ports))
     return _PathProfile(store, cardinalities)
+
+
+def ordered_decisions(space: SearchSpace) -> KernelFactory:
+    """Return a Matern kernel on the places of a row's choices, with a length-scale for each.
+
+    Args:
+        space: The search space. Rows should be canonical, so that equal architectures are equal.
+    """
+    return _Ordered(
+        [
+            Column(
+                decision.name, len(decision.choices), decision.ordered, bool(decision.conditions)
+            )
+            for decision in space.decisions
+        ]
+    )
 
 
 def embedding(
@@ -155,6 +177,14 @@ class _PathProfile:
         if not self.cardinalities:
             return profile
         return JointKernel([OneHotKernel(self.cardinalities), profile])
+
+
+class _Ordered:
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self.features = HyperparameterFeatures(columns)
+
+    def __call__(self, train: Sequence[Architecture]) -> Kernel:
+        return MaternEmbeddingKernel(self.features, self.features.dim)
 
 
 class _Embedding:

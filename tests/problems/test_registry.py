@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-TRAINED = ["digits", "shapes", "darts-shapes", "wired-shapes"]
+TRAINED = ["digits", "shapes", "darts-shapes", "wired-shapes", "regnet-shapes"]
 TUNED = ["cells-digits", "mlp-digits", "branin", "hartmann6", "rosenbrock4", "ackley8"]
 
 
@@ -52,6 +52,7 @@ def test_images_in_the_folder_are_problems(folder: Path) -> None:
         "mnist",
         "darts-shapes",
         "wired-shapes",
+        "regnet-shapes",
         "nasbench201-cifar10",
         *TUNED,
     ]

@@ -30,6 +30,7 @@ from graphbo.spaces import (
     NASBench201Space,
     PoolSpace,
     RandomlyWiredSpace,
+    RegNetSpace,
 )
 from graphbo.training.recipe import Recipe
 from graphbo.trial import Job
@@ -96,11 +97,18 @@ def test_darts_shapes_trains_pairs_of_cells() -> None:
     assert network(problem, design.architecture)(x[:4]).shape == (4, int(y.max()) + 1)
 
 
-def test_wired_shapes_trains_random_graphs() -> None:
-    problem = get_problem("wired-shapes")
-    assert (problem.name, problem.fidelity) == ("wired-shapes", {"epochs": 4})
-    assert isinstance(problem.space, RandomlyWiredSpace)
-    assert "randomly wired networks trained for real" in problem.description
+@pytest.mark.parametrize(
+    ("name", "kind", "called"),
+    [
+        ("wired-shapes", RandomlyWiredSpace, "randomly wired networks"),
+        ("regnet-shapes", RegNetSpace, "chains of RegNet"),
+    ],
+)
+def test_shapes_are_learnt_by_networks_of_other_spaces(name: str, kind: type, called: str) -> None:
+    problem = get_problem(name)
+    assert (problem.name, problem.fidelity) == (name, {"epochs": 4})
+    assert isinstance(problem.space, kind)
+    assert f"{called} trained for real" in problem.description
     x, y = training_data(problem)
     design = problem.space.sample(np.random.default_rng(0))
     assert network(problem, design.architecture)(x[:4]).shape == (4, int(y.max()) + 1)
@@ -123,6 +131,7 @@ def test_an_unknown_training_problem_is_named() -> None:
         ChainSpace(2, ["conv3x3"], ["maxpool2"], [4, 8]),
         DARTSSpace(["sep_conv_3x3", "skip_connect"], nodes=1),
         RandomlyWiredSpace([3], [0.5], [1], [2], seeds=2),
+        RegNetSpace([3], [8], [8.0], [2.0]),
     ],
 )
 def test_every_space_has_its_networks(images: ImageData, space: Any) -> None:

@@ -25,6 +25,7 @@ from graphbo.spaces import (
     PoolSpace,
     ProductSpace,
     RandomlyWiredSpace,
+    RegNetSpace,
     Row,
     SearchSpace,
 )
@@ -72,6 +73,7 @@ def _joint_pool() -> JointPoolSpace:
         lambda: DARTSSpace(nodes=2),
         lambda: RandomlyWiredSpace([4, 5], [0.0, 0.5], [1, 2], [2], [0.0, 0.5], seeds=3),
         lambda: RandomlyWiredSpace([1, 2], [0.5], [], [], seeds=1),
+        lambda: RegNetSpace([3, 4], [8], [0.0, 8.0, 9.0], [1.5, 2.5], [4, 64], stages=[2, 3]),
         lambda: ProductSpace({"normal": CellSpace(3, ["a"], on="edges"), "reduce": _small()}),
         lambda: ProductSpace({"stem": ChainSpace(3), "cell": _small()}),
         lambda: ProductSpace({"fixed": FixedSpace(), "cells": ProductSpace({"cell": _small()})}),
@@ -80,7 +82,7 @@ def _joint_pool() -> JointPoolSpace:
         "edges", "nodes", "nodes-limited", "edges-limited", "single", "large", "nasbench201",
         "nasbench101-5", "nasbench101-7", "chain", "deep-chain", "single-chain", "pool",
         "single-pool", "pool-on-edges", "joint", "joint-pool", "hyperparameters", "pool-of-joint",
-        "darts-cell", "darts", "randomly-wired", "tiny-wired", "product", "large-product",
+        "darts-cell", "darts", "randomly-wired", "tiny-wired", "regnet", "product", "large-product",
         "nested-product",
     ],
 )  # fmt: skip
@@ -152,7 +154,17 @@ def test_the_suite_notices_a_broken_promise(space: SearchSpace, message: str) ->
 
 @pytest.mark.parametrize(
     "name",
-    ["cell", "chain", "declarative", "pool", "nasbench201", "product", "darts", "randomly_wired"],
+    [
+        "cell",
+        "chain",
+        "declarative",
+        "pool",
+        "nasbench201",
+        "product",
+        "darts",
+        "randomly_wired",
+        "regnet",
+    ],
 )
 def test_the_examples_in_the_documentation_are_right(name: str) -> None:
     assert doctest.testmod(importlib.import_module(f"graphbo.spaces.{name}")).failed == 0

@@ -118,5 +118,5 @@ def test_arguments_out_of_range_are_named(arguments: dict[str, Any], message: st
 def test_what_is_no_row_or_graph_of_the_space_is_refused() -> None:
     with pytest.raises(ValueError, match="is no row"):
         SMALL.decode((0, 1, 1, 0, -1, -1, 2))  # of Erdős and Rényi, yet with m
-    with pytest.raises(ValueError, match="no row of the space randomly-wired draws"):
+    with pytest.raises(ValueError, match="no row of the space randomly-wired gives"):
         SMALL.encode(wired(3, [(0, 1)]))

@@ -14,7 +14,8 @@ from graphbo.errors import InputError
 from graphbo.spaces import CellSpace, Design, HyperparameterSpace, JointSpace
 from graphbo.spaces.base import Column
 from graphbo.surrogates import DeepEnsemble, GraphSurrogate, weisfeiler_lehman
-from graphbo.surrogates.joint import HyperparameterFeatures, with_hyperparameters
+from graphbo.surrogates.column_features import HyperparameterFeatures
+from graphbo.surrogates.joint import with_hyperparameters
 from graphbo.testing.optimizers import example_hyperparameters
 
 CELLS = CellSpace(3, ["a", "b"], on="edges")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -10,11 +11,12 @@ from scipy.stats import kendalltau
 
 from graphbo.architecture import Architecture
 from graphbo.optimizers import GraphBO
-from graphbo.spaces import RandomlyWiredSpace, SearchSpace
+from graphbo.spaces import RandomlyWiredSpace, RegNetSpace, SearchSpace
 from graphbo.surrogates import GraphSurrogate
 from graphbo.trial import Trial
 
 WIRED = RandomlyWiredSpace([6, 8], seeds=8)
+REGNET = RegNetSpace(group_width=[4])
 
 
 def wiring(architecture: Architecture) -> float:
@@ -23,10 +25,18 @@ def wiring(architecture: Architecture) -> float:
     return abs(len(architecture.edges) - 12) + 2.0 * abs(first - 1)
 
 
-PLANTED = [(WIRED, wiring)]
+def shape(architecture: Architecture) -> float:
+    """Return how far a chain is from seven blocks and a width of 64 in the last stage."""
+    width, _ = RegNetSpace.stages_of(architecture)[-1]
+    return abs(len(architecture) - 9) + 3 * abs(math.log2(width / 64))
 
 
-@pytest.mark.parametrize(("space", "value"), PLANTED, ids=["wired"])
+PLANTED = pytest.mark.parametrize(
+    ("space", "value"), [(WIRED, wiring), (REGNET, shape)], ids=["wired", "regnet"]
+)
+
+
+@PLANTED
 def test_what_is_not_trained_yet_is_ranked(
     space: SearchSpace, value: Callable[[Architecture], float]
 ) -> None:
@@ -38,7 +48,7 @@ def test_what_is_not_trained_yet_is_ranked(
     assert kendalltau(mean, values[40:]).statistic > 0.5
 
 
-@pytest.mark.parametrize(("space", "value"), PLANTED, ids=["wired"])
+@PLANTED
 def test_a_search_proposes_new_designs_that_are_better_than_random_ones(
     space: SearchSpace, value: Callable[[Architecture], float]
 ) -> None:

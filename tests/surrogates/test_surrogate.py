@@ -18,6 +18,8 @@ from graphbo.spaces import (
     NASBench101Space,
     PoolSpace,
     ProductSpace,
+    RandomlyWiredSpace,
+    RegNetSpace,
     SearchSpace,
 )
 from graphbo.surrogates import GraphGP, GraphSurrogate, default_kernels
@@ -176,6 +178,8 @@ def test_the_default_kernels_follow_the_properties_of_the_space() -> None:
     assert len(default_kernels(DARTSSpace())) == 4
     assert len(default_kernels(ProductSpace({"one": CELLS, "other": CELLS}))) == 5
     assert len(default_kernels(ProductSpace({"one": CELLS, "other": ChainSpace(2)}))) == 3
+    assert len(default_kernels(RegNetSpace())) == 4
+    assert len(default_kernels(RandomlyWiredSpace())) == 3
     assert len(default_kernels(PoolSpace([Architecture(["input", "output"], [(0, 1)])]))) == 2
 
 
