@@ -1,7 +1,8 @@
-"""PyTorch modules built from an architecture."""
+"""PyTorch modules built from an architecture, and what they cost."""
 
 from graphbo.networks.chain import ChainNetwork
 from graphbo.networks.darts import DARTS_OPERATIONS, DARTSNetwork
+from graphbo.networks.memory import activation_memory, flash_size
 from graphbo.networks.nasbench101 import NASBench101Network
 from graphbo.networks.nasbench201 import NASBench201Network
 from graphbo.networks.operations import OPERATIONS
@@ -17,4 +18,6 @@ __all__ = [
     "NASBench201Network",
     "RandomlyWiredNetwork",
     "RegNetNetwork",
+    "activation_memory",
+    "flash_size",
 ]

@@ -51,8 +51,8 @@ def flops(network: nn.Module, shape: Sequence[int]) -> int:
         raise InputError("the multiply-adds of transposed convolutions are not counted")
     hooks = [module.register_forward_hook(count) for module in counted]
     try:
-        with _evaluating(network):
-            network(_zeros(network, (1, *shape)))
+        with evaluating(network):
+            network(zeros(network, (1, *shape)))
     finally:
         for hook in hooks:
             hook.remove()
@@ -86,9 +86,9 @@ def latency(
         raise InputError(f"batch and repeats must be at least 1; got {batch} and {repeats}")
     if device is not None:
         network.to(device)
-    images = _zeros(network, (batch, *shape))
+    images = zeros(network, (batch, *shape))
     seconds = []
-    with _evaluating(network):
+    with evaluating(network):
         for _ in range(max(3, repeats // 10)):
             network(images)
         for _ in range(repeats):
@@ -105,13 +105,14 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _zeros(network: nn.Module, shape: tuple[int, ...]) -> Tensor:
+def zeros(network: nn.Module, shape: tuple[int, ...]) -> Tensor:
+    """Return zeros on the device and of the type of a network."""
     like = next(network.parameters(), torch.zeros(()))
     return torch.zeros(shape, device=like.device, dtype=like.dtype)
 
 
 @contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
+def evaluating(network: nn.Module) -> Iterator[None]:
     """Put all modules into evaluation mode, without gradients; restore their modes at the end."""
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
