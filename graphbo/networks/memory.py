@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
 
 from graphbo.errors import InputError
 from graphbo.networks.flops import evaluating, zeros
@@ -64,22 +63,7 @@ def activation_memory(network: nn.Module, shape: Sequence[int], bits: int = 32) 
         >>> activation_memory(chain, (3, 16, 16), bits=8) == (8 + 4) * 16 * 16
         True
     """
-    _check(bits)
-    record = _record(network, shape)
-    last = {value: i for i, step in enumerate(record.steps) for value in step.reads}
-    last |= dict.fromkeys(record.results, len(record.steps))
-    alive, peak = {record.image}, record.sizes[record.image]
-    for i, step in enumerate(record.steps):
-        # Of several results, such as a maximum and its place, those that nobody reads are not made.
-        made = [value for j, value in enumerate(step.makes) if j == 0 or value in last]
-        dying = {value for value in step.reads if last[value] == i}
-        needed = sum(record.sizes[value] for value in alive.union(made))
-        if step.elementwise and made:
-            size = record.sizes[made[0]]
-            needed -= size if size in {record.sizes[value] for value in dying} else 0
-        peak = max(peak, needed)
-        alive = (alive - dying) | {value for value in made if value in last}
-    return _bytes(peak, bits)
+    return footprint(network, shape, bits).activation_memory
 
 
 def flash_size(network: nn.Module, shape: Sequence[int], bits: int = 32) -> int:
@@ -105,29 +89,28 @@ def flash_size(network: nn.Module, shape: Sequence[int], bits: int = 32) -> int:
         >>> flash_size(block, (3, 8, 8), bits=8) == 16 * 3 * 9 + 4 * 16
         True
     """
-    _check(bits)
+    return footprint(network, shape, bits).flash
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a network needs.
+
+    Attributes:
+        activation_memory: See `activation_memory`.
+        flash: See `flash_size`.
+    """
+
+    activation_memory: int
+    flash: int
+
+
+def footprint(network: nn.Module, shape: Sequence[int], bits: int = 32) -> Footprint:
+    """Return both `activation_memory` and `flash_size`, whose arguments it takes, in one pass."""
+    if bits not in BITS:
+        raise InputError(f"bits must be one of {', '.join(map(str, BITS))}; got {bits}")
     record = _record(network, shape)
-    readers = Counter(value for step in record.steps for value in set(step.reads))
-    readers.update(record.results)
-    uses = Counter(weight for step in record.steps for weight in set(step.weights))
-    maker = {value: step for step in record.steps for value in step.makes[:1]}
-    total, stored = 0, set[int]()
-    for step in record.steps:
-        if not step.normalises:
-            stored.update(step.weights)
-            continue
-        layers = _before(step.reads[0], maker, readers) or []
-        alone = all(uses[weight] == 1 for layer in layers for weight in layer.weights)
-        if not alone or sum(layer.channels for layer in layers) != step.channels:
-            total += 2 * _bytes(step.channels, _WIDE)
-            continue
-        # What has a bias keeps it.
-        bare = [layer for layer in layers if len(layer.weights) == 1]
-        total += sum(_bytes(layer.channels, _WIDE) for layer in bare)
-    for key in stored:
-        tensor = record.stored[key]
-        total += _bytes(tensor.numel(), bits if tensor.dim() > 1 else _WIDE)
-    return total
+    return Footprint(_bytes(_peak(record), bits), _stored(record, bits))
 
 
 @dataclass(frozen=True)
@@ -206,7 +189,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         name = func.overloadpacket.__name__
         if func._schema.is_mutable:
             self._done.clear()
-        signature = self._signature(func, args, kwargs)
+        signature = (func, self._signature((args, tuple(kwargs.items()))))
         reusable = reads and fresh and not name.startswith(_FRESH)
         reusable = reusable and torch.Tag.nondeterministic_seeded not in func.tags
         if reusable and signature in self._done:
@@ -228,17 +211,15 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.record.steps.append(step)
         return result
 
-    def _signature(self, func: Any, args: Any, kwargs: dict[str, Any]) -> str:
-        """Return what equal operations on equal operands have in common."""
-
-        def named(x: Any) -> Any:
-            if not isinstance(x, Tensor):
-                return repr(x)
-            key = _key(x)
-            origin = f"w{key}" if key in self.record.stored else f"v{self.value(x)}"
-            return f"{origin} {tuple(x.shape)} {x.stride()} {x.storage_offset()} {x.dtype}"
-
-        return f"{func} {tree_map(named, (args, kwargs))}"
+    def _signature(self, tree: Any) -> Any:
+        """Return what equal operands and settings have in common, which can be hashed."""
+        if isinstance(tree, list | tuple):
+            return tuple(map(self._signature, tree))
+        if not isinstance(tree, Tensor):
+            return tree
+        key = _key(tree)
+        origin = ("weight", key) if key in self.record.stored else ("value", self._values[key])
+        return (*origin, tree.shape, tree.stride(), tree.storage_offset(), tree.dtype)
 
 
 def _record(network: nn.Module, shape: Sequence[int]) -> _Record:
@@ -251,6 +232,49 @@ def _record(network: nn.Module, shape: Sequence[int]) -> _Record:
         result = network(image)
     record.results = tuple(recorder.value(tensor) for tensor in _tensors(result))
     return record
+
+
+def _peak(record: _Record) -> int:
+    """Return the elements of the largest set of tensors that is needed at once."""
+    last = {value: i for i, step in enumerate(record.steps) for value in step.reads}
+    last |= dict.fromkeys(record.results, len(record.steps))
+    alive, peak = {record.image}, record.sizes[record.image]
+    for i, step in enumerate(record.steps):
+        # Of several results, such as a maximum and its place, those that nobody reads are not made.
+        made = [value for j, value in enumerate(step.makes) if j == 0 or value in last]
+        dying = {value for value in step.reads if last[value] == i}
+        needed = sum(record.sizes[value] for value in alive.union(made))
+        if step.elementwise and made:
+            size = record.sizes[made[0]]
+            needed -= size if size in {record.sizes[value] for value in dying} else 0
+        peak = max(peak, needed)
+        alive = (alive - dying) | {value for value in made if value in last}
+    return peak
+
+
+def _stored(record: _Record, bits: int) -> int:
+    """Return the bytes of what is stored after folding."""
+    readers = Counter(value for step in record.steps for value in set(step.reads))
+    readers.update(record.results)
+    uses = Counter(weight for step in record.steps for weight in set(step.weights))
+    maker = {value: step for step in record.steps for value in step.makes[:1]}
+    total, stored = 0, set[int]()
+    for step in record.steps:
+        if not step.normalises:
+            stored.update(step.weights)
+            continue
+        layers = _before(step.reads[0], maker, readers) or []
+        alone = all(uses[weight] == 1 for layer in layers for weight in layer.weights)
+        if not alone or sum(layer.channels for layer in layers) != step.channels:
+            total += 2 * _bytes(step.channels, _WIDE)
+            continue
+        # What has a bias keeps it.
+        bare = [layer for layer in layers if len(layer.weights) == 1]
+        total += sum(_bytes(layer.channels, _WIDE) for layer in bare)
+    for key in stored:
+        tensor = record.stored[key]
+        total += _bytes(tensor.numel(), bits if tensor.dim() > 1 else _WIDE)
+    return total
 
 
 def _before(value: int, maker: dict[int, _Step], readers: Counter[int]) -> list[_Step] | None:
@@ -267,7 +291,11 @@ def _before(value: int, maker: dict[int, _Step], readers: Counter[int]) -> list[
 
 
 def _tensors(tree: Any) -> Iterator[Tensor]:
-    return (leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor))
+    if isinstance(tree, Tensor):
+        yield tree
+    elif isinstance(tree, list | tuple | dict):
+        for part in tree.values() if isinstance(tree, dict) else tree:
+            yield from _tensors(part)
 
 
 def _key(tensor: Tensor) -> int:
@@ -276,8 +304,3 @@ def _key(tensor: Tensor) -> int:
 
 def _bytes(elements: int, bits: int) -> int:
     return -(-elements * bits // 8)
-
-
-def _check(bits: int) -> None:
-    if bits not in BITS:
-        raise InputError(f"bits must be one of {', '.join(map(str, BITS))}; got {bits}")

@@ -216,7 +216,7 @@ def test_every_network_is_measured_and_left_as_it_was(name: str) -> None:
     assert flash_size(abstract, (3, 8, 8)) == flash
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(architectures([""], max_nodes=3, edge_labels=SPACE.operations))
 def test_bounds_of_the_memory_of_any_cell(architecture: Architecture) -> None:
     with torch.device("meta"):
