@@ -222,6 +222,7 @@ class Study:
         if timeout is not None and not timeout > 0:
             raise InputError(f"the timeout must be greater than 0 seconds; got {timeout}")
         goals = Goals.of(evaluator.objectives[0] if objective is None else objective, constraints)
+        evaluator.request(goals.names)
         _check_names(goals, evaluator)
         evaluator.check_space(space)
         if isinstance(optimizer, str):
@@ -669,7 +670,8 @@ def _check_numbers(**given: tuple[int, int]) -> None:
 def _check_names(goals: Goals, evaluator: Evaluator) -> None:
     """Refuse names that the evaluator is known not to report."""
     declared = evaluator.facts
-    reported = [*evaluator.objectives, *(declared or ())]
+    named = (*evaluator.objectives, *(declared or ()), *evaluator.on_request)
+    reported = list(dict.fromkeys(named))
     # Where facts are not declared, only the first name can be checked.
     for name in goals.objectives[:1] if declared is None else goals.names:
         if name not in reported:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from graphbo.spaces.base import Design
 
+COMPUTED = ("parameters", "flops", "activation_memory", "flash")
+"""The costs that follow from a network: they are computed, and no surrogate guesses them."""
 Fidelity = Mapping[str, float]
 """How thoroughly to evaluate, by axis, such as ``{"epochs": 12}``; empty for the full fidelity."""
 

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from graphbo.evaluators.base import Evaluator, FunctionEvaluator, Report
+from graphbo.evaluators.costs import NetworkCosts
 
 if TYPE_CHECKING:
     from graphbo.evaluators.inheritance import InheritanceEvaluator
@@ -18,6 +19,7 @@ __all__ = [
     "Evaluator",
     "FunctionEvaluator",
     "InheritanceEvaluator",
+    "NetworkCosts",
     "ProxyEvaluator",
     "Report",
     "SupernetEvaluator",

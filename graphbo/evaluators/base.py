@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from graphbo.errors import InputError
 from graphbo.spaces.base import Design
-from graphbo.trial import Evaluation, Fidelity, Job
+from graphbo.trial import COMPUTED, Evaluation, Fidelity, Job
 
 if TYPE_CHECKING:
+    from graphbo.evaluators.costs import NetworkCosts
     from graphbo.spaces.base import SearchSpace
 
 _TAKES = ("architecture", "hyperparameters", "both")
@@ -50,6 +51,8 @@ class Evaluator(ABC):
         checkpoints: The folder in which it keeps the states of jobs, if it keeps any.
         epochs: The numbers of epochs that it can train for, ascending; empty if there is no choice.
         known: The names of those objectives and facts that `compute` gives without an evaluation.
+        on_request: The names of further facts, reported only after a `request`.
+        requested: Those of them that have been requested.
         thread_safe: Whether threads may evaluate side by side, and gain from it.
         factory: Makes an equal evaluator in another process, such as one on another machine; None
             to send this one as it is. Whatever is set afterwards, but for `checkpoints`, makes the
@@ -61,6 +64,8 @@ class Evaluator(ABC):
     checkpoints: str | Path | None = None
     epochs: Sequence[int] = ()
     known: tuple[str, ...] = ()
+    on_request: tuple[str, ...] = ()
+    requested: tuple[str, ...] = ()
     thread_safe: ClassVar[bool] = False
     factory: Callable[[], Evaluator] | None = None
 
@@ -80,6 +85,22 @@ class Evaluator(ABC):
     def facts(self) -> tuple[str, ...] | None:
         """The names of the facts that it reports; None if they are not known beforehand."""
         return None
+
+    def request(self, names: Iterable[str]) -> None:
+        """Report those of `on_request` that are named, from now on.
+
+        A study requests what it is for.
+
+        Args:
+            names: What is not in `on_request` is passed over.
+        """
+        new = [n for n in names if n in self.on_request and n not in self.requested]
+        if not new:
+            return
+        factory = self.factory
+        self.requested = (*self.requested, *new)
+        if factory is not None:
+            self.factory = _Requesting(factory, self.requested)
 
     def compute(self, name: str, design: Design, fidelity: Fidelity | None = None) -> float:
         """Return an objective or fact of a design that is cheap and always the same.
@@ -115,6 +136,19 @@ class Evaluator(ABC):
                 yield Report(job, self.evaluate_one(job))
             except Exception:
                 yield Report(job, error=traceback.format_exc())
+
+
+@dataclass(frozen=True)
+class _Requesting:
+    """A factory of evaluators that report what was requested."""
+
+    factory: Callable[[], Evaluator]
+    names: tuple[str, ...]
+
+    def __call__(self) -> Evaluator:
+        evaluator = self.factory()
+        evaluator.request(self.names)
+        return evaluator
 
 
 def final_reports(evaluator: Evaluator, jobs: Sequence[Job]) -> Iterator[Report]:
@@ -172,9 +206,15 @@ class FunctionEvaluator(Evaluator):
             fact.
         takes: ``"architecture"``, ``"hyperparameters"`` (a mapping from names to values), or
             ``"both"``, in this order.
+        costs: Builds the networks of designs, whose costs (``parameters``, ``flops``,
+            ``activation_memory``, ``flash``) are then facts on request.
 
     Raises:
         InputError: If `takes` is something else.
+
+    Example:
+        >>> evaluator = FunctionEvaluator(error, costs=NetworkCosts(build, shape=(3, 32, 32)))
+        >>> graphbo.minimize(evaluator, space, constraints=["flash<=1e6"])
     """
 
     def __init__(
@@ -182,12 +222,27 @@ class FunctionEvaluator(Evaluator):
         function: Callable[..., float | Mapping[str, float]],
         name: str | Sequence[str] = "objective",
         takes: str = "architecture",
+        *,
+        costs: NetworkCosts | None = None,
     ) -> None:
         if takes not in _TAKES:
             raise InputError(f"a function takes one of {', '.join(_TAKES)}; got {takes!r}")
         self.function = function
         self.objectives = (name,) if isinstance(name, str) else tuple(name)
         self.takes = takes
+        self.costs = costs
+        if costs is not None:
+            self.on_request, self.known = costs.names, COMPUTED
+
+    def compute(self, name: str, design: Design, fidelity: Fidelity | None = None) -> float:
+        """Return a cost of the network of a design that follows from it.
+
+        Raises:
+            InputError: If it is not in `known`.
+        """
+        if self.costs is None or name not in self.known:
+            return super().compute(name, design, fidelity)
+        return self.costs.cost(name, design)
 
     def evaluate_one(self, job: Job) -> Evaluation:
         """Call the function and time it."""
@@ -199,9 +254,10 @@ class FunctionEvaluator(Evaluator):
         start = time.perf_counter()
         found = self.function(*arguments)
         seconds = time.perf_counter() - start
+        more = {} if self.costs is None else self.costs.costs(self.requested, job.design)
         if not isinstance(found, Mapping):
-            return Evaluation({self.objectives[0]: float(found)}, cost=seconds)
-        numbers = {str(name): float(value) for name, value in found.items()}
+            return Evaluation({self.objectives[0]: float(found)}, cost=seconds, facts=more)
+        numbers = {**{str(name): float(value) for name, value in found.items()}, **more}
         return Evaluation(
             {name: numbers[name] for name in self.objectives if name in numbers},
             cost=seconds,

@@ -15,7 +15,6 @@ from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator, refuse_hyperparameters
 from graphbo.evaluators.population import train_alone
 from graphbo.evaluators.training import TrainingEvaluator
-from graphbo.networks.flops import flops, parameters
 from graphbo.spaces.base import SearchSpace
 from graphbo.training.data import image_shape
 from graphbo.training.isolation import isolated
@@ -100,9 +99,9 @@ class InheritanceEvaluator(Evaluator):
 
         Returns:
             The objectives; the seconds spent on this job as cost; the validation error after each
-            epoch spent on it as curve; as facts ``epochs``, ``parameters``, ``flops``,
-            ``generation`` (0 if trained in full) and, of an heir, ``distance`` to the parent and
-            whether the morphism was ``exact``.
+            epoch spent on it as curve; as facts ``epochs``, what the network costs as in
+            `TrainingEvaluator`, ``generation`` (0 if trained in full) and, of an heir, ``distance``
+            to the parent and whether the morphism was ``exact``.
 
         Raises:
             InputError: If the fidelity is not the full one, the design has hyperparameters, or the
@@ -145,8 +144,7 @@ class InheritanceEvaluator(Evaluator):
                 **facts,
                 "generation": generation,
                 "epochs": result.epochs,
-                "parameters": parameters(network),
-                "flops": flops(network, image_shape(settings.train)),
+                **self.training.deployment.computed(network, image_shape(settings.train)),
             },
         )
 

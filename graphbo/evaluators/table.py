@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator, refuse_hyperparameters
+from graphbo.evaluators.costs import NetworkCosts
 from graphbo.spaces.base import Design, HyperparameterValue, Row, SearchSpace
-from graphbo.trial import Evaluation, Fidelity, Job
+from graphbo.trial import COMPUTED, Evaluation, Fidelity, Job
 
 Array = NDArray[np.float64]
 _Values = Mapping[str, HyperparameterValue]
@@ -52,6 +53,8 @@ class TableEvaluator(Evaluator):
         known: The facts that are not measured but follow from the architecture, so that an
             optimiser may look them up beforehand; by default ``parameters`` and ``flops``, of
             those that there are.
+        costs: Builds the networks of designs, whose costs that are not among the facts are then
+            computed on request.
 
     Raises:
         InputError: If the shapes do not agree or an argument is out of range.
@@ -78,6 +81,7 @@ class TableEvaluator(Evaluator):
         curves: bool = False,
         known: Sequence[str] | None = None,
         hyperparameters: Sequence[_Values] | None = None,
+        costs: NetworkCosts | None = None,
     ) -> None:
         if entries not in ("mean", "raw", "seed"):
             raise InputError(f"entries is 'mean', 'raw' or 'seed'; got {entries!r}")
@@ -126,6 +130,10 @@ class TableEvaluator(Evaluator):
             raise InputError(f"the table has the facts {list(self._facts)}; not {unknown[0]!r}")
         usual = [name for name in _COMPUTED if name in self._facts]
         self.known = tuple(usual if known is None else known)
+        self._costs = costs
+        if costs is not None:
+            self.on_request = tuple(name for name in COMPUTED if name not in self._facts)
+            self.known += self.on_request
         self._cost = None if cost is None else _means(self._all_costs(cost, n, k), shown)
 
     def check_space(self, space: SearchSpace) -> None:
@@ -155,7 +163,7 @@ class TableEvaluator(Evaluator):
     @property
     def facts(self) -> tuple[str, ...]:
         """The names of the facts."""
-        return tuple(self._facts)
+        return (*self._facts, *self.requested)
 
     def fact(self, name: str, architecture: Architecture) -> float:
         """Return a fact of a network, NaN if it was not measured.
@@ -181,7 +189,10 @@ class TableEvaluator(Evaluator):
         """
         if name not in self.known:
             return super().compute(name, design, fidelity)
-        return self._fact(name, self._entry(design))
+        entry = self._entry(design)
+        if self._costs is not None and name in self.on_request:
+            return self._costs.cost(name, design)
+        return self._fact(name, entry)
 
     def _fact(self, name: str, entry: int) -> float:
         values = self._facts[name][self._groups[entry] if self._groups else [entry]]
@@ -206,6 +217,8 @@ class TableEvaluator(Evaluator):
                 f"the table has no finite {self.objectives[0]} for {job.design.architecture!r}"
             )
         facts = {name: float(values[entry]) for name, values in self._facts.items()}
+        if self._costs is not None:
+            facts |= self._costs.costs(self.requested, job.design)
         if self.epochs:
             facts["epochs"] = float(self.epochs[schedule])
         cost = 0.0 if self._cost is None else float(np.nan_to_num(self._cost[entry, schedule]))

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator, Report
 from graphbo.evaluators.population import evaluate_together, train_alone
-from graphbo.networks.flops import flops, latency, parameters
+from graphbo.networks.deployment import Deployment
+from graphbo.networks.flops import latency, parameters
 from graphbo.spaces.base import Design, HyperparameterValue, SearchSpace
 from graphbo.training.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 from graphbo.training.data import (
@@ -35,14 +36,13 @@ from graphbo.training.isolation import isolated
 from graphbo.training.recipe import Recipe
 from graphbo.training.stopping import StoppingRule
 from graphbo.training.trainer import State, choose_device, choose_precision
-from graphbo.trial import Evaluation, Fidelity, Job
+from graphbo.trial import COMPUTED, Evaluation, Fidelity, Job
 
 Fit = Callable[[nn.Module, Job], Evaluation | float]
 """A training function of one's own: takes a new network and the job, returns the result."""
 
 AXES = ("epochs", "data", "resolution", "width")
 """The fidelities of a training."""
-_COUNTED = ("parameters", "flops")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -110,6 +110,7 @@ class TrainingEvaluator(Evaluator):
         stop: Ends a training early, such as `graphbo.training.stopping.Patience`; a function of the
             validation errors so far. The last error counts.
         latency: Whether to measure how long a forward pass of one image takes, after training.
+        deployment: How the networks are to run once they are trained, for what they cost there.
         population: Networks trained at once, at most, where jobs come together; 1 trains one after
             the other. It is halved when the memory does not suffice, and smaller on a CPU where
             that is faster. What comes out is the same up to rounding; see `PopulationTrainer`.
@@ -148,6 +149,7 @@ class TrainingEvaluator(Evaluator):
         checkpoints: str | Path | None = None,
         stop: StoppingRule | None = None,
         latency: bool = False,
+        deployment: Deployment | None = None,
         population: int = 32,
         fit: Fit | None = None,
     ) -> None:
@@ -173,10 +175,11 @@ class TrainingEvaluator(Evaluator):
         self.checkpoints = checkpoints
         self.stop = stop
         self.latency = latency
+        self.deployment = Deployment() if deployment is None else deployment
         self.population = population
         self.capacity = 1 if fit is not None or compile else population
         self.fit = fit
-        self.known = () if fit is not None else _COUNTED
+        self.known = () if fit is not None else COMPUTED
         self.objectives = ("validation_error", "test_error")[: 1 if test is None else 2]
         self._data = {name: Resolutions(part) for name, part in data.items() if part is not None}
 
@@ -185,31 +188,33 @@ class TrainingEvaluator(Evaluator):
         """The names of the facts that it reports; with `fit` that is up to this function."""
         if self.fit is not None:
             return None
-        return ("epochs", *_COUNTED, *(("latency_ms",) if self.latency else ()))
+        return ("epochs", *COMPUTED, *(("latency_ms",) if self.latency else ()))
 
     def compute(self, name: str, design: Design, fidelity: Fidelity | None = None) -> float:
-        """Return ``parameters`` or ``flops`` of the network of a design, which is not trained.
+        """Return a cost of the network of a design, which is not trained.
 
         Raises:
-            InputError: If it is neither, or there is a training function `fit`.
+            InputError: If it is not one of `graphbo.trial.COMPUTED`, or there is a
+                training function `fit`.
         """
         if name not in self.known:
             return super().compute(name, design, fidelity)
         fidelity = fidelity or {}
         build = self.builder(fidelity, design.hyperparameters)
-        with isolated(0, torch.device("cpu")), torch.device("meta"):  # nothing but its structure
+        # One image on the CPU is faster than none on the meta device, whose operations are Python.
+        with isolated(0, torch.device("cpu")):
             network = build(design.architecture)
-        if name == "parameters":
-            return float(parameters(network))
         train = self._data["train"].at(fidelity.get("resolution"))
-        return float(flops(network, image_shape(train)))
+        return self.deployment.cost(name, network, image_shape(train))
 
     def describe(self) -> dict[str, Any]:
         """Return the network, recipe and data, or the training function, by their names."""
         network = {"network": _named(self.build)}
         if self.fit is not None:
             return {**network, "fit": _named(self.fit)}
-        return {**network, "recipe": self.recipe.describe(), "data": self._fingerprints}
+        trained = {**network, "recipe": self.recipe.describe(), "data": self._fingerprints}
+        deployed = self.deployment.describe()
+        return {**trained, "deployment": dict(deployed)} if deployed else trained
 
     def check_space(self, space: SearchSpace) -> None:
         """Refuse hyperparameters that say nothing about a training.
@@ -251,8 +256,9 @@ class TrainingEvaluator(Evaluator):
         Returns:
             The objectives; the seconds spent on this job as cost; the validation error after each
             epoch as curve; as facts ``epochs``, ``parameters``, ``flops`` (multiply-adds),
-            ``latency_ms`` if asked for, and ``stopped`` (1) if the training was stopped early; and
-            the checkpoint, given a folder for them.
+            ``activation_memory`` and ``flash`` (bytes, as the deployment says), ``latency_ms`` if
+            asked for, and ``stopped`` (1) if the training was stopped early; and the checkpoint,
+            given a folder for them.
 
         Raises:
             InputError: If the fidelity, a hyperparameter or the checkpoint cannot be used.
@@ -408,8 +414,7 @@ class TrainingEvaluator(Evaluator):
         shape = image_shape(settings.train)
         facts: dict[str, float] = {
             "epochs": epochs,
-            "parameters": parameters(network),
-            "flops": flops(network, shape),
+            **self.deployment.computed(network, shape),
         }
         if epochs < settings.epochs:
             facts["stopped"] = 1
@@ -460,7 +465,7 @@ class TrainingEvaluator(Evaluator):
         full = {"data": 1.0, "width": 1.0, "resolution": image_shape(self._data["train"].data)[1]}
         chosen = job.design.hyperparameters
         return {
-            **self.describe(),
+            **{name: value for name, value in self.describe().items() if name != "deployment"},
             "network": _named(self.builder({}, chosen)),
             "recipe": tuned(self.recipe, chosen).describe(),
             "architecture": job.design.architecture.to_string(),

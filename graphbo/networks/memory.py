@@ -165,6 +165,10 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._kept: list[Any] = []  # so that no storage takes the place of one that was freed
         self._done: dict[Any, tuple[int, ...]] = {}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else torch's compiler is imported for nothing, which takes seconds
+
     def value(self, tensor: Tensor) -> int:
         """Return the value that a tensor is or views, a new one if it is not known."""
         storage, key = tensor.untyped_storage(), _key(tensor)
@@ -203,7 +207,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         first = next(_tensors(result), None)
         channels = first.shape[1] if first is not None and first.dim() > 1 else 0
         given = dict(zip((each.name for each in func._schema.arguments), args, strict=False))
-        normalises = "batch_norm" in name and not given.get("training", False)
+        normalises = bool(reads) and "batch_norm" in name and not given.get("training", False)
         elementwise = normalises or torch.Tag.pointwise in func.tags or name in _ELEMENTWISE
         if makes or func._schema.is_mutable:  # a view is read where it is used
             used = tuple(dict.fromkeys(weights))

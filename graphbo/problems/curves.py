@@ -21,6 +21,7 @@ from graphbo.evaluators.table import TableEvaluator
 from graphbo.npz import NpzFile
 from graphbo.problems.base import Problem
 from graphbo.problems.frame import table_problem
+from graphbo.problems.recorded_costs import recorded_costs
 from graphbo.spaces.base import Design, SearchSpace
 from graphbo.spaces.declarative import space_from_settings
 from graphbo.spaces.joint import JointSpace
@@ -243,6 +244,7 @@ class CurveTable:
             entries=entries,
             curves=self.continuous,
             hyperparameters=beside,
+            costs=recorded_costs(self.about.get("protocol")),
         )
         if joint is not None:
             space = joint

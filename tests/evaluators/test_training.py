@@ -17,7 +17,8 @@ from torch.utils.data import Dataset, TensorDataset
 from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.evaluators.training import TrainingEvaluator
-from graphbo.networks import NASBench201Network
+from graphbo.networks import NASBench201Network, activation_memory, flash_size
+from graphbo.networks.deployment import Deployment
 from graphbo.networks.flops import flops
 from graphbo.spaces import Design, JointSpace, NASBench201Space
 from graphbo.spaces.hyperparameter_settings import hyperparameters_from_settings
@@ -25,7 +26,7 @@ from graphbo.study import Study
 from graphbo.training.recipe import Recipe
 from graphbo.training.stopping import Patience
 from graphbo.training.trainer import train
-from graphbo.trial import Evaluation, Job
+from graphbo.trial import COMPUTED, Evaluation, Job
 
 BUILD = partial(NASBench201Network, channels=4, cells=1, classes=3, in_channels=1)
 SPACE = NASBench201Space()
@@ -93,6 +94,8 @@ def test_learns_what_can_be_learnt() -> None:
         "epochs": 6,
         "parameters": sum(p.numel() for p in BUILD(CONVOLUTION.architecture).parameters()),
         "flops": flops(BUILD(CONVOLUTION.architecture), (1, 6, 6)),
+        "activation_memory": activation_memory(BUILD(CONVOLUTION.architecture), (1, 6, 6)),
+        "flash": flash_size(BUILD(CONVOLUTION.architecture), (1, 6, 6)),
     }
     assert result.checkpoint is None
 
@@ -214,10 +217,10 @@ def test_a_recipe_augments() -> None:
     assert evaluator(recipe=recipe).evaluate_one(Job(CONVOLUTION, seed=3)).curve != plain.curve
 
 
-def test_parameters_and_flops_are_known_without_training() -> None:
+def test_costs_of_the_network_are_known_without_training() -> None:
     trained = evaluator().evaluate_one(Job(CONVOLUTION, {"epochs": 1}))
     state = torch.get_rng_state()
-    for name in ("parameters", "flops"):
+    for name in COMPUTED:
         assert evaluator().compute(name, CONVOLUTION) == trained.facts[name]
     assert torch.equal(torch.get_rng_state(), state)
     with pytest.raises(InputError, match="are known without an evaluation; not 'latency_ms'"):
@@ -225,7 +228,19 @@ def test_parameters_and_flops_are_known_without_training() -> None:
     fitted = TrainingEvaluator(BUILD, fit=lambda network, job: 1.0)
     assert fitted.known == (), "a training function of one's own reports what it likes"
     assert fitted.facts is None
-    assert evaluator().facts == ("epochs", "parameters", "flops")
+    assert evaluator().facts == ("epochs", *COMPUTED)
+
+
+def test_the_costs_are_those_of_the_deployment(tmp_path: Path) -> None:
+    job = Job(CONVOLUTION, {"epochs": 1})
+    usual = evaluator(checkpoints=tmp_path)
+    small = evaluator(checkpoints=tmp_path, deployment=Deployment(bits=8))
+    facts = {each: each.evaluate_one(job).facts for each in (usual, small)}
+    assert facts[usual]["activation_memory"] == 4 * facts[small]["activation_memory"]
+    assert facts[usual]["flash"] > facts[small]["flash"] == small.compute("flash", CONVOLUTION)
+    assert "deployment" not in usual.describe(), "studies of before go on"
+    assert small.describe()["deployment"] == {"bits": 8}
+    assert len(list(tmp_path.glob("*.pt"))) == 1, "the training itself is the same"
 
 
 def test_latency_is_measured_if_asked_for() -> None:
