@@ -260,7 +260,7 @@ def _write_pictures(problem: Problem, result: Result, folder: Path) -> None:
     from graphbo.spaces import HyperparameterSpace
 
     optimum = problem.optimum if result.goals is None else None
-
+    objective = problem.objective if result.goals is None else result.goals.objectives[0]
     if not result.front:
         return
     try:
@@ -271,7 +271,9 @@ def _write_pictures(problem: Problem, result: Result, folder: Path) -> None:
             figure = front_figure({"front": result.front}, result.goals, trials=completed)
             figure.savefig(folder / "front.png", dpi=150)
             return
-        figure = search_figure(result.trials, objective=problem.objective, optimum=optimum)
+        figure = search_figure(
+            result.trials, objective=objective, optimum=optimum, goals=result.goals
+        )
         figure.savefig(folder / "regret.png", dpi=150)
         if not isinstance(problem.space, HyperparameterSpace):
             drawing = draw(result.architecture, operations=problem.space.operations)

@@ -74,24 +74,38 @@ def common_scale(problem: Problem, goals: Goals, runs: Runs) -> Scale | None:
     front = goals.front(trials) if truth is None else truth
     if not front:
         return None
+    scale = scale_of(front, goals, problem.reference)
+    if truth is None:
+        return scale
+    values = scale(np.array([goals.values(trial) for trial in front]))
+    return Scale(scale.ideal, scale.reference, hypervolume(values, [1.0] * len(scale.ideal)))
+
+
+def scale_of(front: Sequence[Trial], goals: Goals, stated: Mapping[str, float]) -> Scale:
+    """Return the scale of one front.
+
+    Args:
+        front: At least one trial.
+        goals: The objectives.
+        stated: The reference point by objective. If it lacks one, the point lies a tenth behind the
+            worst values of the front.
+    """
     values = np.array([goals.values(trial) for trial in front])
     ideal, nadir = values.min(axis=0), values.max(axis=0)
     width = np.where(nadir > ideal, nadir - ideal, np.maximum(np.abs(ideal), 1.0))
     reference = nadir + _MARGIN * width
-    if all(name in problem.reference for name in goals.objectives):
-        reference = np.array([problem.reference[name] for name in goals.objectives])
-    scale = Scale(tuple(ideal.tolist()), tuple(reference.tolist()))
-    if truth is None:
-        return scale
-    best = hypervolume(scale(values), np.ones(len(ideal)).tolist())
-    return Scale(scale.ideal, scale.reference, best)
+    if all(name in stated for name in goals.objectives):
+        reference = np.array([stated[name] for name in goals.objectives])
+    return Scale(tuple(ideal.tolist()), tuple(reference.tolist()))
 
 
-def hypervolume_curve(trials: Sequence[Trial], goals: Goals, scale: Scale, length: int) -> Array:
+def hypervolume_curve(
+    trials: Sequence[Trial | None], goals: Goals, scale: Scale, length: int
+) -> Array:
     """Return the hypervolume of the front after each trial, as a share of the unit box.
 
     Args:
-        trials: In the order in which they finished.
+        trials: In the order in which they finished; None in place of one that does not count.
         goals: The objectives and constraints.
         scale: The scale.
         length: The curve is cut, or drawn out with its last value, to that length.
@@ -100,7 +114,7 @@ def hypervolume_curve(trials: Sequence[Trial], goals: Goals, scale: Scale, lengt
     front, current = np.empty((0, len(reference))), 0.0
     curve = np.zeros(length)
     for i, trial in enumerate(trials[:length]):
-        if goals.feasible(trial):
+        if trial is not None and goals.feasible(trial):
             (point,) = scale(np.array([goals.values(trial)]))
             if (point < 1).all() and not (front <= point).all(axis=1).any():
                 front = np.vstack([front[~(point <= front).all(axis=1)], point])

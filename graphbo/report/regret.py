@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbo.errors import MissingExtraError
+from graphbo.goals import Goals
 from graphbo.report.bootstrap import Array, bootstrap_interval
 from graphbo.trial import Trial, longest
 
@@ -27,19 +28,23 @@ DASHES = (
 )
 
 
-def incumbent_values(trials: Iterable[Trial], length: int | None = None) -> Array:
+def incumbent_values(
+    trials: Iterable[Trial], length: int | None = None, goals: Goals | None = None
+) -> Array:
     """Return the best value after each trial.
 
     Args:
         trials: In the order in which they finished; a failed one changes nothing, and neither does
             one trained for fewer epochs than others.
         length: If given, the curve is cut, or drawn out with its last value, to that length.
+        goals: If given, only trials that keep their constraints count.
 
     Returns:
-        One value for each trial; NaN before the first that completed.
+        One value for each trial; NaN before the first that counts.
     """
     trials = list(trials)
-    counted = {id(trial) for trial in longest(trials)}
+    allowed = (trial for trial in longest(trials) if goals is None or goals.feasible(trial))
+    counted = {id(trial) for trial in allowed}
     values = [
         np.nan if trial.value is None or id(trial) not in counted else trial.value
         for trial in trials
@@ -52,7 +57,11 @@ def incumbent_values(trials: Iterable[Trial], length: int | None = None) -> Arra
 
 
 def search_figure(
-    trials: Sequence[Trial], *, objective: str = "objective", optimum: float | None = None
+    trials: Sequence[Trial],
+    *,
+    objective: str = "objective",
+    optimum: float | None = None,
+    goals: Goals | None = None,
 ) -> Figure:
     """Plot one search: every trial, and the incumbent.
 
@@ -60,6 +69,7 @@ def search_figure(
         trials: In the order in which they finished.
         objective: The name of what was minimised; an error is in percent.
         optimum: The lowest possible value; if given the plot shows the regret.
+        goals: Whose constraints the incumbent keeps; trials that break them are marked.
 
     Returns:
         The figure; pyplot is not touched.
@@ -71,7 +81,7 @@ def search_figure(
     offset = optimum or 0.0
     numbers = np.arange(1, len(trials) + 1)
     values = np.array([np.nan if t.value is None else t.value for t in trials], dtype=float)
-    curve = incumbent_values(trials)
+    curve = incumbent_values(trials, goals=goals)
     name, unit = objective.replace("_", " "), _unit(objective)
     known = np.isfinite(values)
     if optimum is not None:
@@ -83,7 +93,27 @@ def search_figure(
         if known.any() and 0 < 10 * points[known].min() < points[known].max():
             ax.set_yscale("log")
             _plain_ticks(ax)
-    ax.plot(numbers, points, "o", markersize=3.5, color="#8c8c8c", markeredgewidth=0, label="trial")
+    kept = np.array([goals is None or goals.feasible(trial) for trial in trials], dtype=bool)
+    ax.plot(
+        numbers[kept],
+        points[kept],
+        "o",
+        markersize=3.5,
+        color="#8c8c8c",
+        markeredgewidth=0,
+        label="trial",
+    )
+    broken = known & ~kept
+    if broken.any():
+        ax.plot(
+            numbers[broken],
+            points[broken],
+            "o",
+            markersize=4,
+            color=COLORS[1],
+            fillstyle="none",
+            label="infeasible",
+        )
     ax.plot(numbers, curve, drawstyle="steps-post", color=COLORS[0], linewidth=2, label="best")
     if not known.all():
         low = ax.get_ylim()[0]

@@ -9,6 +9,7 @@ import numpy as np
 
 from graphbo.budget import spent
 from graphbo.evaluators.table import TableEvaluator
+from graphbo.goals import Goals
 from graphbo.problems.base import Problem
 from graphbo.report.bootstrap import Array
 from graphbo.report.summary import Runs, difference, finite
@@ -18,16 +19,21 @@ SHARES = (0.25, 0.5, 0.75, 1.0)
 _POINTS = 200
 
 
-def incumbents(trials: Sequence[Trial]) -> list[Trial | None]:
+def incumbents(trials: Sequence[Trial], goals: Goals | None = None) -> list[Trial | None]:
     """Return what a search would answer after each trial.
 
     It is the trial with the lowest value among those with the most epochs so far, None before the
     first that completed.
+
+    Args:
+        trials: In the order in which they finished.
+        goals: If given, only trials that keep their constraints count.
     """
     best: Trial | None = None
     found: list[Trial | None] = []
     for trial in trials:
-        if trial.value is not None and (best is None or _order(trial) < _order(best)):
+        counts = trial.value is not None and (goals is None or goals.feasible(trial))
+        if counts and (best is None or _order(trial) < _order(best)):
             best = trial
         found.append(best)
     return found

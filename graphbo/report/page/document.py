@@ -15,7 +15,14 @@ from graphbo.problems.base import Problem
 from graphbo.report.page import sections
 from graphbo.report.page.analysis import Analysis, analyse
 from graphbo.report.page.escaping import script_hash, script_json, text
-from graphbo.report.page.figures import anytime, calibration, learning_curves, plotly_source
+from graphbo.report.page.figures import (
+    anytime,
+    calibration,
+    infeasible,
+    learning_curves,
+    plotly_source,
+)
+from graphbo.report.page.fronts import front_figures, front_table, hypervolume_figure
 from graphbo.report.page.trials import trial_rows
 from graphbo.report.progress import quantity
 from graphbo.report.recorded import (
@@ -94,23 +101,23 @@ def write_report(
 
 def _resolved(
     study: RecordedStudy, problem: Problem | SearchSpace | str | None, data: str | Path | None
-) -> tuple[SearchSpace | None, float | None, str | None, str]:
-    """Return the space, the optimum and the problem's name as far as known, and why not."""
+) -> tuple[SearchSpace | None, float | None, str | None, str, Mapping[str, float]]:
+    """Return space, optimum and name of the problem, why they are not known, and a reference."""
     if problem is None:
         try:
             known = problem_of(study, data=data)
             check_space(study, known.space, known.name)
         except InputError as error:
-            return None, None, None, str(error)
-        return known.space, known.optimum, known.name, ""
+            return None, None, None, str(error), {}
+        return known.space, known.optimum, known.name, "", known.reference
     if isinstance(problem, SearchSpace):
         check_space(study, problem, problem.name)
-        return problem, None, None, ""
+        return problem, None, None, "", {}
     name = problem if isinstance(problem, str) else problem.name
     given = problem_of(study, problem, data) if isinstance(problem, str) else problem
     check_space(study, given.space, name)
     optimum = given.optimum if given.objective == study.objective else None
-    return given.space, optimum, name, ""
+    return given.space, optimum, name, "", given.reference
 
 
 class _Page:
@@ -122,6 +129,7 @@ class _Page:
         optimum: The lowest possible value, if that is known.
         problem: What the user calls the problem, if that is known.
         reason: Why the space is not known.
+        reference: For the hypervolume, as far as the problem states one.
     """
 
     def __init__(
@@ -131,9 +139,14 @@ class _Page:
         optimum: float | None,
         problem: str | None,
         reason: str,
+        reference: Mapping[str, float],
     ) -> None:
         self.study, self.space, self.optimum = study, space, optimum
-        self.problem, self.reason = problem, reason
+        self.problem, self.reason, self.reference = problem, reason, reference
+        self.goals = study.result.goals
+        self.several = self.goals is not None and len(self.goals.objectives) > 1
+        if self.goals is not None and self.goals.constraints:
+            self.optimum = None  # the lowest value of all need not keep the constraints
         self.status: StudyStatus = study_status(study)
         self.plots: dict[str, Any] = {}
 
@@ -145,8 +158,14 @@ class _Page:
         """
         title = f"{self.study.optimizer} on {self.study.problem or 'an unnamed problem'}"
         body = self._body(title)  # fills in the plots
-        rows = trial_rows(self.study.trials, self.study.running)
-        content = {"plots": self.plots, "trials": rows, "objective": self.study.objective}
+        rows = trial_rows(self.study.trials, self.study.running, self.goals)
+        content = {
+            "plots": self.plots,
+            "trials": rows,
+            "objective": self.study.objective,
+            "goals": [] if self.goals is None else self.goals.names[1:],
+            "front": self.several,
+        }
         script = _resource("page.js")
         policy = (
             f"default-src 'none'; script-src {script_hash(plotly)} {script_hash(script)}; "
@@ -168,6 +187,8 @@ class _Page:
         analysis = None if self.space is None else analyse(study.trials, self.space)
         parts: list[tuple[str, str, str]] = []
         if best is not None:
+            if self.several:
+                parts.append(("front", "Pareto front", self._front()))
             parts.append(("progress", "Progress", self._progress()))
             parts.append(("incumbent", "Incumbent", sections.incumbent(best, self.space)))
         parts.append(("surrogate", "Surrogate", self._surrogate(analysis)))
@@ -201,6 +222,12 @@ class _Page:
             if (goals := study.result.goals) is not None and study.result.failed < count:
                 return f"None of the {count} trials keeps {text(goals.bounds)}."
             return "The only trial failed." if count == 1 else f"All of the {count} trials failed."
+        if self.several:
+            front = len(study.result.front)
+            return (
+                f"Of {count} trial{'' if count == 1 else 's'} with seed {study.identity['seed']}, "
+                f"{front} {'is' if front == 1 else 'are'} on the Pareto front."
+            )
         found = f"{text(quantity(study.objective, best.value))} (trial {best.number + 1})"
         if self.optimum is not None:
             above = best.value - self.optimum
@@ -216,6 +243,10 @@ class _Page:
             "completed": str(len(study.trials) - study.result.failed),
             "failed": str(study.result.failed),
         }
+        if self.goals is not None:
+            broken = sum(infeasible(trial, self.goals) for trial in study.trials)
+            figures |= {"infeasible": str(broken)} if self.goals.constraints else {}
+            figures |= {"on the front": str(len(study.result.front))} if self.several else {}
         if study.running:
             figures["running" if study.driven else "not finished"] = str(len(study.running))
         if status.seconds:
@@ -227,7 +258,7 @@ class _Page:
 
     def _progress(self) -> str:
         study = self.study
-        self.plots["anytime"] = anytime(study.trials, study.objective, self.optimum)
+        self.plots["anytime"] = anytime(study.trials, study.objective, self.optimum, self.goals)
         line = " The dashed line is the optimum of the problem." if self.optimum is not None else ""
         epochs = {trial.epochs for trial in study.trials if trial.value is not None}
         several = (
@@ -236,6 +267,8 @@ class _Page:
             if len(epochs) > 1
             else ""
         )
+        if self.goals is not None and self.goals.constraints:
+            line += f" The best keep {text(self.goals.bounds)}; open circles do not."
         caption = f"Every trial, and the best value so far.{line}{several}"
         content = sections.plot("anytime", caption)
         curves = learning_curves(study.trials, self.status.incumbent, study.objective)
@@ -244,6 +277,33 @@ class _Page:
             caption = "Learning curves of the trials, at most the last 300."
             content += "<h3>Learning curves</h3>" + sections.plot("curves", caption)
         return content
+
+    def _front(self) -> str:
+        assert self.goals is not None
+        goals, trials = self.goals, self.study.trials
+        found = front_figures(trials, goals)
+        figure, scale = hypervolume_figure(trials, goals, self.reference)
+        self.plots |= {**found, "hypervolume": figure}
+        names = " and ".join(goals.objectives)
+        kept = f" Open circles break {text(goals.bounds)}." if goals.constraints else ""
+        caption = (
+            "No trial is better in one objective than those on the front without being worse in "
+            f"another.{kept}"
+        )
+        ends = [
+            f"{', '.join(f'{value:.5g}' for value in point)}"
+            for point in (scale.ideal, scale.reference)
+        ]
+        return (
+            "".join(sections.plot(name, caption) for name in found)
+            + front_table(self.study.result.front, goals)
+            + "<h3>Hypervolume</h3>"
+            + sections.plot(
+                "hypervolume",
+                f"What the front dominates, as a share of the box from {ends[0]} to {ends[1]} in "
+                f"{text(names)}: from the best values of the front to the reference point.",
+            )
+        )
 
     def _surrogate(self, analysis: Analysis | None) -> str:
         if self.space is None:

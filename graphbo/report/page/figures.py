@@ -13,6 +13,7 @@ import numpy as np
 
 from graphbo.budget import spent
 from graphbo.errors import MissingExtraError
+from graphbo.goals import Goals
 from graphbo.report.page.analysis import Analysis
 from graphbo.report.page.escaping import label
 from graphbo.report.regret import incumbent_values
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 # Okabe and Ito's, of a brightness that suits light and dark.
-_BLUE, _RED, _GREEN, _GREY = "#2b8cc4", "#d55e00", "#1a9e77", "#8c8c8c"
+BLUE, RED, GREEN, GREY = "#2b8cc4", "#d55e00", "#1a9e77", "#8c8c8c"
 _SHADES = ("#8c8c8c", "#cc79a7", "#e69f00", "#56b4e9", "#b08d57", "#7f7fd5")
 _MOST_CURVES, _MOST_POINTS, _LONGEST_TITLE = 300, 200, 36
 
@@ -34,25 +35,28 @@ def plotly_source() -> str:
     Raises:
         MissingExtraError: If plotly is not installed.
     """
-    _figure()
+    new_figure()
     from plotly.offline import get_plotlyjs
 
     source: str = get_plotlyjs()
     return source
 
 
-def anytime(trials: Sequence[Trial], objective: str, optimum: float | None) -> Json:
+def anytime(
+    trials: Sequence[Trial], objective: str, optimum: float | None, goals: Goals | None = None
+) -> Json:
     """Return the trials and the best value so far, over what has been spent.
 
     Args:
         trials: In the order in which they finished; at least one completed.
         objective: The name of what is minimised.
         optimum: Its lowest possible value, if that is known.
+        goals: Whose constraints the best value keeps; trials that break them are marked.
     """
     along = _axes(trials)
     names = list(along)
     values = [trial.value for trial in trials]
-    figure = _figure()
+    figure = new_figure()
     epochs = sorted({trial.epochs for trial in trials if trial.value is not None})
     drawn: list[list[int]] = []  # for each trace the positions of its trials
 
@@ -62,8 +66,10 @@ def anytime(trials: Sequence[Trial], objective: str, optimum: float | None) -> J
         figure.add_scatter(x=x, y=y, customdata=shown, **look)
         drawn.append(positions)
 
+    broken = [i for i, t in enumerate(trials) if goals is not None and infeasible(t, goals)]
+    kept = [i for i, t in enumerate(trials) if t.value is not None and i not in set(broken)]
     for shade, each in zip(_shades(len(epochs)), epochs, strict=True):
-        here = [i for i, t in enumerate(trials) if t.value is not None and t.epochs == each]
+        here = [i for i in kept if trials[i].epochs == each]
         add(
             here,
             [values[i] for i in here],
@@ -72,14 +78,24 @@ def anytime(trials: Sequence[Trial], objective: str, optimum: float | None) -> J
             marker={"size": 6, "color": shade, "opacity": 0.75},
             hovertemplate="trial %{customdata}: %{y:.5g}<extra></extra>",
         )
+    if broken:
+        add(
+            broken,
+            [values[i] for i in broken],
+            mode="markers",
+            name="infeasible",
+            marker={"size": 7, "color": RED, "symbol": "circle-open", "line": {"width": 1.5}},
+            hovertemplate="trial %{customdata} breaks a constraint: %{y:.5g}<extra></extra>",
+        )
     everything = list(range(len(trials)))
-    best = [None if np.isnan(value) else float(value) for value in incumbent_values(trials)]
+    found = incumbent_values(trials, goals=goals)
+    best = [None if np.isnan(value) else float(value) for value in found]
     add(
         everything,
         best,
         mode="lines",
         name="best so far",
-        line={"color": _BLUE, "width": 2.5, "shape": "hv"},
+        line={"color": BLUE, "width": 2.5, "shape": "hv"},
         hovertemplate="best after trial %{customdata}: %{y:.5g}<extra></extra>",
     )
     failed = [i for i, value in enumerate(values) if value is None]
@@ -90,17 +106,17 @@ def anytime(trials: Sequence[Trial], objective: str, optimum: float | None) -> J
             yaxis="y2",
             mode="markers",
             name="failed",
-            marker={"size": 8, "color": _RED, "symbol": "x-thin-open", "line": {"width": 1.5}},
+            marker={"size": 8, "color": RED, "symbol": "x-thin-open", "line": {"width": 1.5}},
             hovertemplate="trial %{customdata} failed<extra></extra>",
         )
         # At the bottom, whatever the range of the values is.
         hidden = {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True}
         figure.update_layout(yaxis2=hidden)
     if optimum is not None:
-        line = {"color": _GREEN, "width": 1.5, "dash": "dash"}
+        line = {"color": GREEN, "width": 1.5, "dash": "dash"}
         add([0, len(trials) - 1], [optimum] * 2, mode="lines", name="optimum", line=line)
         figure.data[-1].update(hovertemplate="optimum: %{y:.5g}<extra></extra>")
-    figure.update_layout(xaxis_title=label(names[0]), yaxis_title=_titled(objective))
+    figure.update_layout(xaxis_title=label(names[0]), yaxis_title=titled(objective))
     whole = 1 if len(trials) < 10 else None
     figure.update_xaxes(rangemode="tozero", dtick=whole)
     ranges = _near_the_best([t.value for t in longest(trials) if t.value is not None], optimum)
@@ -121,7 +137,12 @@ def anytime(trials: Sequence[Trial], objective: str, optimum: float | None) -> J
         ],
         ranges,
     ]
-    return _json(figure, "the value of each trial, and the best so far", views)
+    return as_json(figure, "the value of each trial, and the best so far", views)
+
+
+def infeasible(trial: Trial, goals: Goals) -> bool:
+    """Whether a trial completed and breaks a constraint."""
+    return trial.value is not None and not goals.feasible(trial)
 
 
 def calibration(analysis: Analysis) -> Json:
@@ -129,12 +150,12 @@ def calibration(analysis: Analysis) -> Json:
     check, inverse = analysis.check, analysis.surrogate.transform.inverse
     values = np.array([trial.value for trial in analysis.trials])
     ends = [float(check.observed.min()), float(check.observed.max())]
-    figure = _figure()
+    figure = new_figure()
     figure.add_scatter(
         x=ends,
         y=ends,
         mode="lines",
-        line={"color": _GREEN, "width": 1.5, "dash": "dash"},
+        line={"color": GREEN, "width": 1.5, "dash": "dash"},
         name="predicted = observed",
         hoverinfo="skip",
     )
@@ -152,7 +173,7 @@ def calibration(analysis: Analysis) -> Json:
             for trial, value, mean in zip(analysis.trials, values, inverse(check.mean), strict=True)
         ],
         mode="markers",
-        marker={"size": 6, "color": _BLUE, "opacity": 0.85},
+        marker={"size": 6, "color": BLUE, "opacity": 0.85},
         name="trial, with 95 % interval",
         hovertemplate="trial %{customdata[0]}: predicted %{customdata[2]:.4g}, "
         "observed %{customdata[1]:.4g}<extra></extra>",
@@ -160,7 +181,7 @@ def calibration(analysis: Analysis) -> Json:
     figure.update_layout(
         xaxis_title="predicted score (lower is better)", yaxis_title="observed score"
     )
-    return _json(figure, "predicted against observed scores")
+    return as_json(figure, "predicted against observed scores")
 
 
 def learning_curves(trials: Sequence[Trial], best: Trial | None, objective: str) -> Json | None:
@@ -176,7 +197,7 @@ def learning_curves(trials: Sequence[Trial], best: Trial | None, objective: str)
         x += [*epochs, None]
         y += [*values, None]
         numbers += [trial.number + 1] * len(epochs) + [None]
-    figure = _figure()
+    figure = new_figure()
     figure.add_scatter(
         x=x,
         y=y,
@@ -193,11 +214,11 @@ def learning_curves(trials: Sequence[Trial], best: Trial | None, objective: str)
             y=values,
             mode="lines",
             name="incumbent",
-            line={"color": _BLUE, "width": 2.5},
+            line={"color": BLUE, "width": 2.5},
             hovertemplate="incumbent, epoch %{x}: %{y:.4g}<extra></extra>",
         )
-    figure.update_layout(xaxis_title="epoch", yaxis_title=_titled(objective))
-    return _json(figure, "learning curves")
+    figure.update_layout(xaxis_title="epoch", yaxis_title=titled(objective))
+    return as_json(figure, "learning curves")
 
 
 def thinned(trial: Trial) -> tuple[list[int], list[float]]:
@@ -237,7 +258,8 @@ def _epochs(n: float) -> str:
     return "all epochs" if n == math.inf else f"{n:g} epoch{'' if n == 1 else 's'}"
 
 
-def _titled(objective: str) -> str:
+def titled(objective: str) -> str:
+    """Return the title of an axis, shortened and escaped."""
     percent = " (%)" if objective.endswith("error") else ""
     name = objective.replace("_", " ")
     return label((name if len(name) <= _LONGEST_TITLE else f"{name[:_LONGEST_TITLE]}…") + percent)
@@ -248,7 +270,12 @@ def _shades(n: int) -> list[str]:
     return [_SHADES[(n - 1 - i) % len(_SHADES)] for i in range(n)]
 
 
-def _figure() -> Figure:
+def new_figure() -> Figure:
+    """Return an empty figure.
+
+    Raises:
+        MissingExtraError: If plotly is not installed.
+    """
     try:
         from plotly.graph_objects import Figure
     except ImportError as error:
@@ -258,7 +285,14 @@ def _figure() -> Figure:
     return figure
 
 
-def _json(figure: Figure, title: str, views: Sequence[Sequence[Json]] = ()) -> Json:
+def as_json(figure: Figure, title: str, views: Sequence[Sequence[Json]] = ()) -> Json:
+    """Return a figure as the page reads it.
+
+    Args:
+        figure: The figure.
+        title: What it shows.
+        views: Groups of choices of what else it shows.
+    """
     content: Json = figure.to_plotly_json()
     return {
         "data": content["data"],

@@ -103,6 +103,7 @@
   const columns = [
     { name: "trial", key: "number", numeric: true },
     { name: content.objective.replaceAll("_", " "), key: "value", numeric: true, digits: 6 },
+    ...content.goals.map((name, i) => ({ name: name.replaceAll("_", " "), key: `goal ${i}`, numeric: true, digits: 6 })),
     { name: "state", key: "state" },
     { name: "epochs", key: "epochs", numeric: true },
     { name: "seconds", key: "seconds", numeric: true, digits: 3 },
@@ -122,7 +123,7 @@
   const state = make("select", { "aria-label": "state" }, ...states.map((name) => make("option", {}, name)));
   const improved = make("input", { type: "checkbox", id: "improved" });
   document.getElementById("table-controls").append(filter, ...(states.length > 2 ? [state] : []),
-    make("label", { for: "improved", style: "font:.8125rem var(--plain)" }, improved, " only those that improved the best"));
+    make("label", { for: "improved", style: "font:.8125rem var(--plain)" }, improved, content.front ? " only those on the front" : " only those that improved the best"));
   const head = make("tr"), body = make("tbody");
   table.append(make("thead", {}, head), body);
   const heads = columns.map((column) => {

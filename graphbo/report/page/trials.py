@@ -7,24 +7,31 @@ from collections.abc import Sequence
 from typing import Any
 
 from graphbo.architecture import INPUT, OUTPUT, Architecture
-from graphbo.report.page.figures import thinned
+from graphbo.goals import Goals
+from graphbo.report.page.figures import infeasible, thinned
 from graphbo.report.spending import incumbents
 from graphbo.report.status import contents, last_line
-from graphbo.trial import Trial
+from graphbo.trial import Trial, longest
 
 _LONGEST_ERROR = 20_000
 
 
-def trial_rows(trials: Sequence[Trial], running: Sequence[Trial]) -> list[dict[str, Any]]:
+def trial_rows(
+    trials: Sequence[Trial], running: Sequence[Trial], goals: Goals | None = None
+) -> list[dict[str, Any]]:
     """Return what the page shows of each trial: plain values, with names that are not escaped.
 
     Args:
         trials: The finished trials, in the order in which they finished.
         running: Those that have not finished.
+        goals: What the study is for beyond the lowest value. The best are then those that keep the
+            constraints and, with several objectives, those on the front.
     """
-    found = incumbents(trials)
+    found = incumbents(trials, goals)
     improved = {t.number for before, t in zip([None, *found], found) if t and t is not before}  # noqa: B905
-    return [_row(trial, trial.number in improved) for trial in (*trials, *running)]
+    if goals is not None and len(goals.objectives) > 1:
+        improved = {trial.number for trial in goals.front(longest(trials))}
+    return [_row(trial, trial.number in improved, goals) for trial in (*trials, *running)]
 
 
 def clipped(error: str) -> str:
@@ -48,7 +55,7 @@ def operations_of(architecture: Architecture) -> str:
     )
 
 
-def _row(trial: Trial, improved: bool) -> dict[str, Any]:
+def _row(trial: Trial, improved: bool, goals: Goals | None) -> dict[str, Any]:
     evaluation, values = trial.evaluation, trial.design.hyperparameters
     epochs, curve = thinned(trial)
     facts = {} if evaluation is None else {**evaluation.objectives, **evaluation.facts}
@@ -67,6 +74,11 @@ def _row(trial: Trial, improved: bool) -> dict[str, Any]:
         "facts": {name: float(f"{each:.6g}") for name, each in facts.items()},
         "fidelity": {axis: each for axis, each in trial.fidelity.items() if axis != "epochs"},
     }
+    if goals is not None and infeasible(trial, goals):
+        row["state"] = "infeasible"
+    # Names are the study's own, and must not take the place of another key.
+    for i, name in enumerate(() if goals is None else goals.names[1:]):
+        row[f"goal {i}"] = trial.outcomes.get(name)
     if len(curve) > 1:
         row["curve"] = [epochs, curve]
     if trial.error is not None:

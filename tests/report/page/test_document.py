@@ -274,6 +274,57 @@ def test_the_page_loads_nothing_and_runs_its_own_scripts_only(hostile: Path) -> 
     assert "cloud" not in page.scripts[2], "plotly's own buttons send figures away"
 
 
+# Goals -----------------------------------------------------------------------------------------
+
+SQUARE = CellSpace(4, ["conv", "skip"], on="edges")
+
+
+def goals_of(architecture: graphbo.Architecture) -> dict[str, float]:
+    labels = [label for *_, label in architecture.edges]
+    return {
+        "error": 20.0 - 2 * labels.count("conv"),
+        HOSTILE: float(len(labels) + labels.count("conv")),
+        "heat": float(labels.count("skip")),
+    }
+
+
+def test_a_page_of_two_objectives_has_the_front_and_nothing_hostile(tmp_path: Path) -> None:
+    path = tmp_path / "study.sqlite"
+    graphbo.minimize(
+        *(goals_of, SQUARE, 16, 0, "random"),
+        storage=path,
+        objectives=["error", HOSTILE],
+        constraints=["heat<=1"],
+    )
+    page = Page(write_report(path, tmp_path / "report.html", SQUARE))
+    assert page.headings[:2] == ["Pareto front", "Progress"]
+    assert {"front-0-1", "hypervolume", "anytime"} <= set(page.content["plots"])
+    assert page.content["front"] is True
+    assert page.content["goals"] == [HOSTILE, "heat"]
+    assert len(page.scripts) == 3
+    assert not [tag for tag, _ in page.tags if tag in ("img", "b")]
+    front = sum(row["best"] for row in page.content["trials"])
+    assert f"{front} are on the Pareto front" in page.text
+    assert "heat<=1.0" in page.text
+    assert any(row["state"] == "infeasible" for row in page.content["trials"])
+
+
+def test_a_page_under_constraints_shows_the_best_that_keeps_them(tmp_path: Path) -> None:
+    path = tmp_path / "study.sqlite"
+    result = graphbo.minimize(
+        *(goals_of, SQUARE, 16, 0, "random"),
+        storage=path,
+        objectives="error",
+        constraints=["heat<=1"],
+    )
+    page = Page(write_report(path, tmp_path / "report.html"))
+    assert "Pareto front" not in page.headings
+    assert page.content["front"] is False
+    traces = {trace["name"]: trace for trace in page.content["plots"]["anytime"]["data"]}
+    assert traces["best so far"]["y"][-1] == result.value
+    assert "The best keep heat<=1.0; open circles do not." in page.text
+
+
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
