@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,13 +49,16 @@ Epochs = Annotated[float | None, typer.Option(help="Budget in epochs of training
 Objectives = Annotated[
     str | None,
     typer.Option(
-        help="What to minimise instead of the problem's own objective: names of what it reports, "
+        help="What to minimise instead of what the problem is for: names of what it reports, "
         "commas between; several are for graph-ehvi, nsga2, parego and random."
     ),
 ]
 Bounds = Annotated[
     list[str] | None,
-    typer.Option(help="What must hold, such as 'parameters<=1e6'; may be given repeatedly."),
+    typer.Option(
+        help="What must hold, such as 'parameters<=1e6', instead of what the problem says; may be "
+        "given repeatedly."
+    ),
 ]
 Output = Annotated[
     Path | None,
@@ -159,12 +163,12 @@ def search(
     from graphbo.study import Study
 
     task = get_problem(problem, data)
-    names = [name.strip() for name in (objectives or task.objective).split(",")]
-    goals = Goals.of(names, constraint or ())
+    given = [name.strip() for name in objectives.split(",")] if objectives else ()
+    goals = Goals.of(given or task.goals.objectives, constraint or task.goals.constraints)
     if trials is None and budget_seconds is None and budget_epochs is None:
         trials = task.trials
     budget = Budget(trials, budget_seconds, budget_epochs)
-    pursued = "" if names == [task.objective] and goals.plain else f"-{file_name(f'for:{goals}')}"
+    pursued = "" if goals == task.goals else f"-{file_name(f'for:{goals}')}"
     output = output or Path("runs", f"{task.name}{pursued}-{file_name(optimizer)}-{seed}")
     if checkpoints and task.evaluator.checkpoints is None:
         task.evaluator.checkpoints = (output / "checkpoints").absolute()
@@ -172,7 +176,7 @@ def search(
     study = Study.of(
         task,
         optimizer,
-        objective=names,
+        objective=goals.objectives,
         constraints=goals.constraints,
         seed=seed,
         batch=batch,
@@ -184,6 +188,8 @@ def search(
         storage=storage,
         budget=budget,
     )
+    if goals.objectives[0] != task.objective:
+        task = replace(task, objective=goals.objectives[0], optimum=None)
     if optimizer == AUTO:
         print(f"{AUTO} is {study.optimizer.name}; graphbo advise says why")
     try:

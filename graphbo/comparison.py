@@ -81,7 +81,7 @@ def compare(
         jobs: How many runs go at once, each in its own process with one thread.
         data: The folder or file of the tables; see `get_problem`.
         progress: Whether to show a progress bar.
-        objectives: What to minimise; by default the problem's own objective. See `Study`.
+        objectives: What to minimise; by default what the problem is for. See `Study`.
         constraints: What must hold of a result.
 
     Returns:
@@ -98,7 +98,7 @@ def compare(
     if not names:
         raise InputError("a comparison needs at least one optimiser")
     known = _load(problem, data)
-    goals = Goals.of(objectives or known.objective, constraints)
+    goals = Goals.of(objectives or known.goals.objectives, constraints or known.goals.constraints)
     folder = Path(output)
     suffix = f"-batch{batch}" if batch > 1 else ""
     paths = {

@@ -296,9 +296,13 @@ class Study:
     def of(
         cls, problem: Problem, optimizer: Optimizer | str = "graph-bo", **settings: Any
     ) -> Study:
-        """Return a study of a problem; the settings are those of `Study`."""
+        """Return a study of a problem; the settings are those of `Study`.
+
+        Objective and constraints are by default those of the problem.
+        """
         settings.setdefault("budget", Budget(trials=problem.trials))
-        settings.setdefault("objective", problem.objective)
+        settings.setdefault("objective", problem.goals.objectives)
+        settings.setdefault("constraints", problem.goals.constraints)
         return cls(
             problem.space,
             problem.evaluator,

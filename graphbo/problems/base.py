@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from graphbo.evaluators.base import Evaluator, offered_epochs
+from graphbo.goals import Constraint, Goals
 from graphbo.spaces.base import SearchSpace
 from graphbo.trial import Fidelity
 
@@ -26,6 +27,9 @@ class Problem:
         reference: For the hypervolume of several objectives, by name the largest value that counts.
         fidelity: The full fidelity, such as ``{"epochs": 200}``.
         trials: The budget that the command line takes if none is given.
+        objectives: What a search minimises if nothing else is said, names of what the evaluator
+            reports; by default the objective alone.
+        constraints: What must hold of a result if nothing else is said.
     """
 
     name: str
@@ -39,6 +43,13 @@ class Problem:
     reference: Mapping[str, float] = field(default_factory=dict)
     fidelity: Fidelity = field(default_factory=dict)
     trials: int = 100
+    objectives: tuple[str, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+
+    @property
+    def goals(self) -> Goals:
+        """What a search is for if nothing else is said."""
+        return Goals(self.objectives or (self.objective,), self.constraints)
 
     @property
     def epochs(self) -> list[int]:

@@ -7,15 +7,16 @@ import importlib
 import importlib.util
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from graphbo.errors import InputError, MissingExtraError
+from graphbo.errors import InputError, MissingExtraError, nearest_names
 from graphbo.evaluators.base import FunctionEvaluator
+from graphbo.goals import Constraint
 from graphbo.npz import NpzFile
 from graphbo.problems.base import Problem
 from graphbo.problems.curves import CurveTable, is_curve_table
@@ -26,7 +27,10 @@ from graphbo.spaces.declarative import check_keys, space_from_settings
 from graphbo.spaces.joint import HyperparameterSpace, JointSpace
 from graphbo.spaces.nasbench201 import NASBench201Space
 
-_KEYS = ("name", "description", "trials", "space", "hyperparameters", "evaluate", "train")
+_KEYS = (
+    *("name", "description", "trials", "objectives", "constraints"),
+    *("space", "hyperparameters", "evaluate", "train"),
+)
 _TABLE_KEYS = ("table", "architecture", "objective", "test", "cost")
 _TAKES = {"architectures": "architecture", "hyperparameters": "hyperparameters", "both": "both"}
 """What a function takes, by what a space decides."""
@@ -39,6 +43,8 @@ def load_problem_file(path: str | Path, data: str | Path | None = None) -> Probl
     With a function to be minimised::
 
         trials = 50                       # optional, as are name and description
+        objectives = ["error", "size"]    # optional, as are constraints
+        constraints = ["latency_ms<=5"]
 
         [space]                           # optional with a table
         type = "cell"                     # or "chain", "darts", "nasbench101", ...
@@ -88,6 +94,9 @@ def load_problem_file(path: str | Path, data: str | Path | None = None) -> Probl
     are the arguments of the class (`CellSpace`, `ChainSpace`, ...). What the columns hold is said
     in `problem_from_frame`.
 
+    ``objectives`` and ``constraints`` are what a search is for if nothing else is said: names and
+    bounds of what an evaluation reports. A function then returns its numbers by name.
+
     Args:
         path: The file.
         data: The folder of the images for training; by default the one in ``GRAPHBO_DATA``.
@@ -100,6 +109,22 @@ def load_problem_file(path: str | Path, data: str | Path | None = None) -> Probl
     path = Path(path)
     settings = _read(path)
     check_keys(settings, _KEYS, str(path))
+    objectives = tuple(_texts(settings, "objectives", path))
+    constraints = _constraints(settings, path)
+    problem = replace(
+        _problem(settings, objectives, path, data), objectives=objectives, constraints=constraints
+    )
+    _check_goals(problem, path)
+    return problem
+
+
+def _problem(
+    settings: Mapping[str, Any],
+    objectives: Sequence[str],
+    path: Path,
+    data: str | Path | None,
+) -> Problem:
+    """Return the problem of a file but for its goals, of which a function's results are named."""
     name = _text(settings, "name", str(path), default=path.stem)
     description = _text(settings, "description", str(path), default=f"the problem of {path.name}")
     trials = settings.get("trials", 100)
@@ -141,14 +166,57 @@ def load_problem_file(path: str | Path, data: str | Path | None = None) -> Probl
         raise InputError(
             f"{path}: a function needs a section [space] or [hyperparameters] to be searched"
         )
-    objective = _text(evaluate, "objective", where, default="objective")
+    objective = _text(evaluate, "objective", where, default=(*objectives, "objective")[0])
+    if objectives and objective != objectives[0]:
+        raise InputError(
+            f"{where}: objective is {objective!r}, but the first of objectives is "
+            f"{objectives[0]!r}; leave it out"
+        )
     function = UserFunction(str(path.parent.resolve()), _text(evaluate, "function", where))
     try:
         function.load()
     except InputError as error:
         raise InputError(f"{where}: function: {error}") from error
-    evaluator = FunctionEvaluator(function, objective, _TAKES[space.kind])
+    evaluator = FunctionEvaluator(function, objectives or objective, _TAKES[space.kind])
     return Problem(name, space, evaluator, description, objective=objective, trials=trials)
+
+
+def _texts(settings: Mapping[str, Any], key: str, path: Path) -> list[str]:
+    """Return a list of texts of a file, empty if it is not there."""
+    entries = settings.get(key, [])
+    if not isinstance(entries, list) or (key in settings and not entries):
+        raise InputError(f"{path}: {key} must be a list of strings; got {entries!r}")
+    for entry in entries:
+        if not isinstance(entry, str) or not entry or entries.count(entry) > 1:
+            raise InputError(f"{path}: {key} must be different strings; got {entry!r} in {entries}")
+    return entries
+
+
+def _constraints(settings: Mapping[str, Any], path: Path) -> tuple[Constraint, ...]:
+    try:
+        return tuple(map(Constraint.parse, _texts(settings, "constraints", path)))
+    except InputError as error:
+        text = str(error)
+        raise InputError(
+            text if text.startswith(f"{path}") else f"{path}: constraints: {text}"
+        ) from error
+
+
+def _check_goals(problem: Problem, path: Path) -> None:
+    """Refuse goals that the evaluator is known not to report."""
+    evaluator = problem.evaluator
+    if evaluator.facts is None:
+        return
+    reported = dict.fromkeys((*evaluator.objectives, *evaluator.facts, *evaluator.on_request))
+    bounds = {str(bound): bound.name for bound in problem.constraints}
+    goals = [("objectives", name, name) for name in problem.objectives]
+    for key, entry, name in [*goals, *(("constraints", *bound) for bound in bounds.items())]:
+        if name not in reported:
+            every = f"it reports {', '.join(reported)}"
+            raise InputError(
+                f"{path}: {key}: {entry!r} names what the evaluator does not report; "
+                f"{nearest_names(name, list(reported), every)}"
+            )
 
 
 def _with_hyperparameters(
