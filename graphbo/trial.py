@@ -10,6 +10,8 @@ from graphbo.spaces.base import Design
 
 COMPUTED = ("parameters", "flops", "activation_memory", "flash")
 """The costs that follow from a network: they are computed, and no surrogate guesses them."""
+MEASURED = ("latency_ms", "energy_mj")
+"""The costs that are measured where a network runs, noise included, and are learnt."""
 Fidelity = Mapping[str, float]
 """How thoroughly to evaluate, by axis, such as ``{"epochs": 12}``; empty for the full fidelity."""
 

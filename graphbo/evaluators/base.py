@@ -207,7 +207,8 @@ class FunctionEvaluator(Evaluator):
         takes: ``"architecture"``, ``"hyperparameters"`` (a mapping from names to values), or
             ``"both"``, in this order.
         costs: Builds the networks of designs, whose costs (``parameters``, ``flops``,
-            ``activation_memory``, ``flash``) are then facts on request.
+            ``activation_memory``, ``flash``, and measured ``latency_ms`` and ``energy_mj``) are
+            then facts on request.
 
     Raises:
         InputError: If `takes` is something else.
@@ -233,6 +234,17 @@ class FunctionEvaluator(Evaluator):
         self.costs = costs
         if costs is not None:
             self.on_request, self.known = costs.names, COMPUTED
+
+    def request(self, names: Iterable[str]) -> None:
+        """Report those costs that are named, from now on.
+
+        Raises:
+            InputError: If one cannot be measured here.
+        """
+        if self.costs is not None:
+            names = list(names)
+            self.costs.deployment.check(names)
+        super().request(names)
 
     def compute(self, name: str, design: Design, fidelity: Fidelity | None = None) -> float:
         """Return a cost of the network of a design that follows from it.

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from graphbo.spaces.base import Design
-from graphbo.trial import COMPUTED
+from graphbo.trial import COMPUTED, MEASURED
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,7 +51,7 @@ class NetworkCosts:
     @property
     def names(self) -> tuple[str, ...]:
         """The names of all costs."""
-        return COMPUTED
+        return (*COMPUTED, *MEASURED)
 
     @property
     def shape(self) -> Sequence[int]:
@@ -61,10 +61,10 @@ class NetworkCosts:
         return self._shape
 
     def cost(self, name: str, design: Design) -> float:
-        """Return one of the costs of a design.
+        """Return one of the costs of a design; what is measured is measured anew each time.
 
         Raises:
-            InputError: If it is not one of `names`.
+            InputError: If it is not one of `names`, or cannot be measured here.
         """
         if (name, design) not in self._memory:
             found = self.deployment.cost(name, self.network(design), self.shape)

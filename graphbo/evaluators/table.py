@@ -54,7 +54,7 @@ class TableEvaluator(Evaluator):
             optimiser may look them up beforehand; by default ``parameters`` and ``flops``, of
             those that there are.
         costs: Builds the networks of designs, whose costs that are not among the facts are then
-            computed on request.
+            computed, or measured on this machine, on request.
 
     Raises:
         InputError: If the shapes do not agree or an argument is out of range.
@@ -132,8 +132,8 @@ class TableEvaluator(Evaluator):
         self.known = tuple(usual if known is None else known)
         self._costs = costs
         if costs is not None:
-            self.on_request = tuple(name for name in COMPUTED if name not in self._facts)
-            self.known += self.on_request
+            self.on_request = tuple(name for name in costs.names if name not in self._facts)
+            self.known += tuple(name for name in self.on_request if name in COMPUTED)
         self._cost = None if cost is None else _means(self._all_costs(cost, n, k), shown)
 
     def check_space(self, space: SearchSpace) -> None:
@@ -144,6 +144,18 @@ class TableEvaluator(Evaluator):
         """
         if not self._joint:
             refuse_hyperparameters(space, "the table has results")
+
+    def request(self, names: Iterable[str]) -> None:
+        """Report those costs that are named, from now on.
+
+        Raises:
+            InputError: If one cannot be measured here.
+        """
+        if self._costs is not None:
+            names = [name for name in names if name in self.on_request]
+            if names:
+                self._costs.deployment.check(names)
+        super().request(names)
 
     def values(self, objective: str | None = None, fidelity: Fidelity | None = None) -> Array:
         """Return an objective of everything in the table, NaN where there is no finite entry.

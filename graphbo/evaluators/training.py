@@ -19,7 +19,7 @@ from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator, Report
 from graphbo.evaluators.population import evaluate_together, train_alone
 from graphbo.networks.deployment import Deployment
-from graphbo.networks.flops import latency, parameters
+from graphbo.networks.flops import parameters
 from graphbo.spaces.base import Design, HyperparameterValue, SearchSpace
 from graphbo.training.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 from graphbo.training.data import (
@@ -36,7 +36,7 @@ from graphbo.training.isolation import isolated
 from graphbo.training.recipe import Recipe
 from graphbo.training.stopping import StoppingRule
 from graphbo.training.trainer import State, choose_device, choose_precision
-from graphbo.trial import COMPUTED, Evaluation, Fidelity, Job
+from graphbo.trial import COMPUTED, MEASURED, Evaluation, Fidelity, Job
 
 Fit = Callable[[nn.Module, Job], Evaluation | float]
 """A training function of one's own: takes a new network and the job, returns the result."""
@@ -109,7 +109,8 @@ class TrainingEvaluator(Evaluator):
         checkpoints: A folder for the states of trainings; by default none are kept.
         stop: Ends a training early, such as `graphbo.training.stopping.Patience`; a function of the
             validation errors so far. The last error counts.
-        latency: Whether to measure how long a forward pass of one image takes, after training.
+        latency: Whether to measure how long a forward pass of one image takes, after training, as
+            if ``latency_ms`` had been requested.
         deployment: How the networks are to run once they are trained, for what they cost there.
         population: Networks trained at once, at most, where jobs come together; 1 trains one after
             the other. It is halved when the memory does not suffice, and smaller on a CPU where
@@ -174,13 +175,15 @@ class TrainingEvaluator(Evaluator):
         self.compile = compile
         self.checkpoints = checkpoints
         self.stop = stop
-        self.latency = latency
         self.deployment = Deployment() if deployment is None else deployment
         self.population = population
         self.capacity = 1 if fit is not None or compile else population
         self.fit = fit
         self.known = () if fit is not None else COMPUTED
         self.objectives = ("validation_error", "test_error")[: 1 if test is None else 2]
+        self.on_request = () if fit is not None else MEASURED
+        if latency:
+            self.request(["latency_ms"])
         self._data = {name: Resolutions(part) for name, part in data.items() if part is not None}
 
     @property
@@ -188,7 +191,18 @@ class TrainingEvaluator(Evaluator):
         """The names of the facts that it reports; with `fit` that is up to this function."""
         if self.fit is not None:
             return None
-        return ("epochs", *COMPUTED, *(("latency_ms",) if self.latency else ()))
+        return ("epochs", *COMPUTED, *self.requested)
+
+    def request(self, names: Iterable[str]) -> None:
+        """Measure ``latency_ms`` or ``energy_mj`` of one image after each training, if named.
+
+        Raises:
+            InputError: If it cannot be measured here.
+        """
+        names = [name for name in names if name in self.on_request]
+        if names:
+            self.deployment.check(names, choose_device(self.device))
+        super().request(names)
 
     def compute(self, name: str, design: Design, fidelity: Fidelity | None = None) -> float:
         """Return a cost of the network of a design, which is not trained.
@@ -256,9 +270,9 @@ class TrainingEvaluator(Evaluator):
         Returns:
             The objectives; the seconds spent on this job as cost; the validation error after each
             epoch as curve; as facts ``epochs``, ``parameters``, ``flops`` (multiply-adds),
-            ``activation_memory`` and ``flash`` (bytes, as the deployment says), ``latency_ms`` if
-            asked for, and ``stopped`` (1) if the training was stopped early; and the checkpoint,
-            given a folder for them.
+            ``activation_memory`` and ``flash`` (bytes, as the deployment says), ``latency_ms``
+            and ``energy_mj`` if requested, and ``stopped`` (1) if the training was stopped early;
+            and the checkpoint, given a folder for them.
 
         Raises:
             InputError: If the fidelity, a hyperparameter or the checkpoint cannot be used.
@@ -418,8 +432,9 @@ class TrainingEvaluator(Evaluator):
         }
         if epochs < settings.epochs:
             facts["stopped"] = 1
-        if self.latency:
-            facts["latency_ms"] = latency(network, shape, choose_device(self.device))
+        device = choose_device(self.device)
+        for name in self.requested:
+            facts[name] = self.deployment.measured(name, network, shape, device)
         path = self.checkpoint(job)
         return Evaluation(
             objectives,

@@ -2,6 +2,7 @@
 
 from graphbo.networks.chain import ChainNetwork
 from graphbo.networks.darts import DARTS_OPERATIONS, DARTSNetwork
+from graphbo.networks.deployment import Deployment
 from graphbo.networks.memory import activation_memory, flash_size
 from graphbo.networks.nasbench101 import NASBench101Network
 from graphbo.networks.nasbench201 import NASBench201Network
@@ -14,6 +15,7 @@ __all__ = [
     "OPERATIONS",
     "ChainNetwork",
     "DARTSNetwork",
+    "Deployment",
     "NASBench101Network",
     "NASBench201Network",
     "RandomlyWiredNetwork",

@@ -66,6 +66,7 @@ def latency(
     *,
     batch: int = 1,
     repeats: int = 30,
+    threads: int | None = None,
 ) -> float:
     """Measure how long a forward pass takes.
 
@@ -75,6 +76,7 @@ def latency(
         device: Where to measure; by default where the network is.
         batch: Images in the pass.
         repeats: Passes to take the median of; a tenth as many, but at least three, run before.
+        threads: CPU threads; by default as many as torch is set to use.
 
     Returns:
         The median in milliseconds, in evaluation mode and float32 (or the network's own type).
@@ -88,19 +90,20 @@ def latency(
         network.to(device)
     images = zeros(network, (batch, *shape))
     seconds = []
-    with evaluating(network):
+    with evaluating(network), limited_threads(threads):
         for _ in range(max(3, repeats // 10)):
             network(images)
         for _ in range(repeats):
-            _wait(images.device)
+            wait(images.device)
             start = time.perf_counter()
             network(images)
-            _wait(images.device)
+            wait(images.device)
             seconds.append(time.perf_counter() - start)
     return 1000 * statistics.median(seconds)
 
 
-def _wait(device: torch.device) -> None:
+def wait(device: torch.device) -> None:
+    """Wait until a device has done what it was told."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -109,6 +112,17 @@ def zeros(network: nn.Module, shape: tuple[int, ...]) -> Tensor:
     """Return zeros on the device and of the type of a network."""
     like = next(network.parameters(), torch.zeros(()))
     return torch.zeros(shape, device=like.device, dtype=like.dtype)
+
+
+@contextmanager
+def limited_threads(threads: int | None) -> Iterator[None]:
+    """Let torch use so many CPU threads; None for as many as it is set to use."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(before if threads is None else threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -29,12 +29,13 @@ from graphbo.spaces.nasbench201 import NASBench201Space
 
 _KEYS = (
     *("name", "description", "trials", "objectives", "constraints"),
-    *("space", "hyperparameters", "evaluate", "train"),
+    *("space", "hyperparameters", "evaluate", "train", "deployment"),
 )
 _TABLE_KEYS = ("table", "architecture", "objective", "test", "cost")
 _TAKES = {"architectures": "architecture", "hyperparameters": "hyperparameters", "both": "both"}
 """What a function takes, by what a space decides."""
 _FUNCTION_KEYS = ("function", "objective")
+_DEPLOYMENT_KEYS = ("bits", "device", "threads", "repeats")
 
 
 def load_problem_file(path: str | Path, data: str | Path | None = None) -> Problem:
@@ -76,6 +77,9 @@ def load_problem_file(path: str | Path, data: str | Path | None = None) -> Probl
         [hyperparameters]                 # optional, see hyperparameters_from_settings
         learning_rate = { low = 1e-3, high = 1.0, log = true }
         channels = { low = 4, high = 16 }
+
+        [deployment]                      # optional, the attributes of Deployment
+        bits = 8
 
     which takes the space of NAS-Bench-201 if there is no other. The network around a cell is
     `NASBench201Network` where operations sit on edges, `NASBench101Network` where they sit on
@@ -136,6 +140,7 @@ def _problem(
         space = space_from_settings(space_settings, where=f"{path}, [space]")
     if "hyperparameters" in settings:
         space = _with_hyperparameters(space, settings, path, name)
+    deployment = _deployment(settings, path)
     if "train" in settings:
         if "evaluate" in settings:
             raise InputError(f"{path}: give either a section [evaluate] or a section [train]")
@@ -145,6 +150,7 @@ def _problem(
             where=f"{path}, [train]",
             folder=path.parent,
             data=data,
+            deployment=deployment,
             name=name,
             description=description,
             trials=trials,
@@ -190,6 +196,23 @@ def _texts(settings: Mapping[str, Any], key: str, path: Path) -> list[str]:
         if not isinstance(entry, str) or not entry or entries.count(entry) > 1:
             raise InputError(f"{path}: {key} must be different strings; got {entry!r} in {entries}")
     return entries
+
+
+def _deployment(settings: Mapping[str, Any], path: Path) -> Any:
+    """Return the `Deployment` of a file, None if it states none."""
+    if "deployment" not in settings:
+        return None
+    from graphbo.networks.deployment import Deployment
+
+    where = f"{path}, [deployment]"
+    if "train" not in settings:
+        raise InputError(f"{where}: it is for networks that are trained, with a section [train]")
+    section = _section(settings, "deployment", path)
+    check_keys(section, _DEPLOYMENT_KEYS, where)
+    try:
+        return Deployment(**section)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
 
 
 def _constraints(settings: Mapping[str, Any], path: Path) -> tuple[Constraint, ...]:

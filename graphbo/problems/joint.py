@@ -18,7 +18,7 @@ NAME = "cells-digits"
 DESCRIPTION = "cells of NAS-Bench-201 with the hyperparameters of their training, on noisy digits"
 EPOCHS = 9
 DATASET: Mapping[str, Any] = {"name": "digits", "copies": 3, "noise": 0.2}
-SKELETON: Mapping[str, int] = {"stages": 1, "stem_stride": 2}
+SKELETON: Mapping[str, Any] = {"stages": 1, "stem_stride": 2}
 HYPERPARAMETERS: Mapping[str, Any] = {
     "learning_rate": {"low": 1e-3, "high": 1.0, "log": True, "default": 0.1},
     "weight_decay": {"low": 1e-5, "high": 3e-2, "log": True, "default": 5e-4},

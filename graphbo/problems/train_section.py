@@ -34,7 +34,7 @@ def problem_from_section(
         where: How error messages call the section.
         folder: Where a dataset that is a file is looked for.
         data: The folder of the images; by default the one that ``GRAPHBO_DATA`` names.
-        **about: Name, description and trials of the problem.
+        **about: Name, description, trials and deployment of the problem.
 
     Raises:
         InputError: If a setting is missing, unknown, or has a value that cannot be used.

@@ -24,6 +24,7 @@ from graphbo.spaces.regnet import RegNetSpace
 if TYPE_CHECKING:
     from torch import nn
 
+    from graphbo.networks.deployment import Deployment
     from graphbo.training.recipe import Recipe
 
 _TRIALS = 30
@@ -143,6 +144,7 @@ def problem_from_images(
     name: str | None = None,
     description: str | None = None,
     trials: int = _TRIALS,
+    deployment: Deployment | None = None,
     **network: Any,
 ) -> Problem:
     """Make the problem of training the architectures of a space on images.
@@ -156,6 +158,7 @@ def problem_from_images(
         name: The problem's name; by default that of the images.
         description: One line.
         trials: The budget that the command line takes if none is given.
+        deployment: How the networks are to run, for what they cost there.
         **network: Arguments of the space's skeleton: `NASBench201Network` where operations sit on
             edges, `NASBench101Network` where they sit on nodes, `ChainNetwork` for chains,
             `DARTSNetwork` for a `DARTSSpace`, `RandomlyWiredNetwork` for a `RandomlyWiredSpace`,
@@ -186,6 +189,7 @@ def problem_from_images(
         images.test,
         recipe=recipe,
         threads=1,
+        deployment=deployment,
     )
     evaluator.check_space(space)
     fidelity = {"epochs": recipe.epochs}

@@ -14,7 +14,7 @@ from graphbo.problems.base import Problem
 from graphbo.report.bootstrap import Array, bootstrap_interval
 from graphbo.report.regret import COLORS, DASHES, new_figure
 from graphbo.report.summary import Runs, difference, finite, paired_differences
-from graphbo.trial import Job, Trial
+from graphbo.trial import MEASURED, Job, Trial
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,6 +52,7 @@ def true_front(problem: Problem, goals: Goals) -> list[Trial] | None:
     """
     evaluator = problem.evaluator
     known = isinstance(evaluator, TableEvaluator) and evaluator.entries != "seed"
+    known = known and not set(evaluator.requested) & set(MEASURED)  # which would take long
     if not known or not problem.space.enumerable or problem.space.hyperparameters is not None:
         return None
     jobs = [Job(design, problem.fidelity) for design in problem.space.enumerate()]

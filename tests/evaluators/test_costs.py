@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,13 @@ from graphbo.evaluators import FunctionEvaluator, NetworkCosts, TableEvaluator
 from graphbo.functional import minimize
 from graphbo.networks import NASBench201Network, activation_memory, flash_size
 from graphbo.networks.deployment import Deployment
+from graphbo.networks.energy import RaplCounter
 from graphbo.networks.flops import flops, parameters
 from graphbo.problems.curves import CurveTable
 from graphbo.problems.recorded_costs import recorded_costs
 from graphbo.spaces import NASBench201Space
 from graphbo.study import Study
-from graphbo.trial import COMPUTED, Job
+from graphbo.trial import COMPUTED, MEASURED, Job
 
 SPACE = NASBench201Space()
 SHAPE = (1, 6, 6)
@@ -86,7 +88,7 @@ def test_a_table_with_networks_computes_what_it_does_not_record() -> None:
     table = TableEvaluator(
         cells, {"error": np.arange(4.0)}, facts={"parameters": [7.0] * 4}, costs=costs()
     )
-    assert table.on_request == ("flops", "activation_memory", "flash")
+    assert table.on_request == ("flops", "activation_memory", "flash", *MEASURED)
     assert set(table.known) == set(COMPUTED)
     table.request(COMPUTED)
     facts = table.evaluate_one(Job(DESIGNS[0])).facts
@@ -95,7 +97,7 @@ def test_a_table_with_networks_computes_what_it_does_not_record() -> None:
 
 
 def test_a_table_of_curves_knows_its_networks_from_its_protocol() -> None:
-    data: dict[str, Any] = {"name": "digits", "copies": 1}
+    data: dict[str, Any] = {"name": "shapes", "train": 20, "validation": 10, "test": 10}
     skeleton: dict[str, Any] = {"channels": 4, "cells": 1, "stages": 1}
     table = CurveTable(
         "cells",
@@ -152,8 +154,33 @@ def test_names_that_nothing_reports_are_refused_with_all_that_there_are() -> Non
         Study(SPACE, table, "random", constraints=["flush<=1"])
 
 
+def test_a_latency_is_measured_only_when_it_is_named() -> None:
+    evaluator = FunctionEvaluator(edges, costs=costs(repeats=3))
+    study = Study(
+        SPACE, evaluator, "random", objective=["objective", "latency_ms"], constraints=["flops>=1"]
+    )
+    (trial,) = study.run(trials=1).trials
+    assert 0 < trial.outcomes["latency_ms"] < 10_000
+    assert "latency_ms" not in evaluator.known, "it is noisy, and learnt"
+    assert set(trial.outcomes) == {"objective", "latency_ms", "flops"}
+
+
+def test_an_energy_that_cannot_be_measured_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    unreadable = costs(counter=RaplCounter(tmp_path))
+    for evaluator in (
+        FunctionEvaluator(edges, costs=unreadable),
+        TableEvaluator([DESIGNS[0].architecture], {"objective": [1.0]}, costs=unreadable),
+    ):
+        with pytest.raises(InputError, match="there is no counter"):
+            Study(SPACE, evaluator, "random", constraints=["energy_mj<=1"])
+
+
 def test_unknown_costs_and_bits_are_refused() -> None:
     with pytest.raises(InputError, match=r"costs of a network are parameters, .*; not 'depth'"):
         costs().cost("depth", DESIGNS[0])
     with pytest.raises(InputError, match="bits must be one of"):
         Deployment(bits=12)
+    with pytest.raises(InputError, match="threads must be a whole number of at least 1; got 0"):
+        Deployment(threads=0)
+    with pytest.raises(InputError, match="device must be such as 'cpu'"):
+        Deployment(device="abacus")

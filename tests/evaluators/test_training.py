@@ -246,6 +246,12 @@ def test_the_costs_are_those_of_the_deployment(tmp_path: Path) -> None:
 def test_latency_is_measured_if_asked_for() -> None:
     facts = evaluator(latency=True).evaluate_one(Job(CONVOLUTION, {"epochs": 1})).facts
     assert 0 < facts["latency_ms"] < 10_000
+    asked = evaluator()
+    asked.request(["latency_ms", "flops"])
+    assert asked.requested == ("latency_ms",)
+    assert asked.facts == ("epochs", *COMPUTED, "latency_ms")
+    assert "latency_ms" not in asked.known
+    assert "latency_ms" in asked.evaluate_one(Job(CONVOLUTION, {"epochs": 1})).facts
 
 
 # Checkpoints -----------------------------------------------------------------------------------

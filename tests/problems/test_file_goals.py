@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from graphbo.cli import main
@@ -77,6 +78,31 @@ def test_the_command_line_takes_the_goals_of_the_file_or_others(
     folders = sorted(each.name for each in (tmp_path / "runs").iterdir())
     assert folders[0].startswith("problem-for-")
     assert folders[1] == "problem-random-0"
+
+
+def test_a_file_says_how_its_networks_are_to_run(tmp_path: Path) -> None:
+    text = 'constraints = ["latency_ms<=1e6"]\n' + TRAIN + "[deployment]\nbits = 8\nrepeats = 2\n"
+    small = load_problem_file(write(tmp_path, text))
+    usual = load_problem_file(write(tmp_path, TRAIN))
+    design = small.space.sample(np.random.default_rng(0))
+    memory = [each.evaluator.compute("activation_memory", design) for each in (usual, small)]
+    assert memory[0] == 4 * memory[1]
+    (trial,) = Study.of(small, "random").run(trials=1).trials
+    assert trial.outcomes["latency_ms"] > 0
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        (TRAIN + "[deployment]\nbits = 9\n", r"\[deployment\]: bits must be one of 4, 8"),
+        (TRAIN + "[deployment]\nbit = 8\n", r"\[deployment\].* 'bit'"),
+        (TRAIN + "[deployment]\ndevice = 3\n", r"\[deployment\]: device must be such as"),
+        (CELL + FUNCTION + "[deployment]\nbits = 8\n", r"\[deployment\]: it is for networks that"),
+    ],
+)
+def test_mistakes_in_the_deployment_are_named(tmp_path: Path, section: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_problem_file(write(tmp_path, section))
 
 
 @pytest.mark.parametrize(
