@@ -118,6 +118,8 @@ class PNAS(Optimizer):
             for design in self.space.neighbors(parent, self._known)
             if len(design.architecture.edges) > len(parent.architecture.edges)
         ]
+        # Two parents can have a child in common.
+        children = list(dict.fromkeys(children))
         self._ranked = self._by_prediction(children, trials, "growth")
         self._members = self._ranked[: self.beam]
 
