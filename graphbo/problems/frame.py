@@ -13,8 +13,8 @@ from graphbo.errors import InputError
 from graphbo.evaluators.table import TableEvaluator
 from graphbo.problems.base import Problem
 from graphbo.spaces.base import SearchSpace
-from graphbo.spaces.nasbench201 import NASBench201Space
 from graphbo.spaces.pool import PoolSpace
+from graphbo.spaces.written import read_architecture
 
 
 class Frame(Protocol):
@@ -136,19 +136,12 @@ def _architectures(frame: Frame, column: str) -> list[Architecture]:
     result: list[Architecture] = []
     for i, cell in enumerate(_column(frame, column)):
         try:
-            result.append(_architecture(cell))
+            result.append(read_architecture(cell))
         except ValueError as error:
             raise InputError(f"column {column!r}, entry {i}: {error}") from error
     if not result:
         raise InputError(f"column {column!r} is empty")
     return result
-
-
-def _architecture(cell: object) -> Architecture:
-    if isinstance(cell, Architecture):
-        return cell
-    text = str(cell).strip()
-    return NASBench201Space.parse(text) if text.startswith("|") else Architecture.from_string(text)
 
 
 def _numbers(frame: Frame, column: str) -> NDArray[np.float64]:

@@ -41,6 +41,16 @@ def described(space: SearchSpace) -> dict[str, Any]:
     }
 
 
+def fingerprint(space: SearchSpace) -> str:
+    """Return the name of a space, and what tells it from another one of that name."""
+    decisions = [
+        (d.name, d.choices, [(k, list(v)) for k, v in sorted(d.conditions.items())], d.ordered)
+        for d in space.decisions
+    ]
+    text = json.dumps([decisions, list(space.operations), *beside(space)])
+    return f"{space.name} ({hashlib.blake2b(text.encode(), digest_size=4).hexdigest()})"
+
+
 def beside(space: SearchSpace) -> list[dict[str, Any]]:
     """Return what tells the hyperparameters of a space from others; nothing if it has none."""
     if space.hyperparameters is None:
