@@ -112,3 +112,16 @@ def longest(trials: Sequence[Trial]) -> list[Trial]:
     """
     most = max((trial.epochs for trial in trials if trial.value is not None), default=None)
     return [trial for trial in trials if most is None or trial.epochs == most]
+
+
+def best_and_last(trials: Sequence[Trial], most: int) -> list[Trial]:
+    """Return at most so many completed trials, in order: the best half, and the last others.
+
+    What a model is fitted to where all would cost too much.
+    """
+    if len(trials) <= most:
+        return list(trials)
+    order = sorted(range(len(trials)), key=lambda i: trials[i].value or 0.0)
+    best = set(order[: most // 2])
+    last = [i for i in range(len(trials)) if i not in best][len(best) - most :]
+    return [trials[i] for i in sorted(best.union(last))]

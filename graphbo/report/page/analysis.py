@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graphbo.spaces.base import SearchSpace
-from graphbo.trial import Trial, longest
+from graphbo.trial import Trial, best_and_last, longest
 
 if TYPE_CHECKING:
     from graphbo.surrogates import Explanation, FeatureEffect, GraphSurrogate, LeaveOneOut
@@ -52,7 +52,7 @@ def analyse(trials: Sequence[Trial], space: SearchSpace) -> Analysis | None:
     from graphbo.surrogates import GraphSurrogate, explain, feature_effects, leave_one_out
 
     completed = [trial for trial in longest(trials) if trial.value is not None]
-    chosen = _bounded(completed)
+    chosen = best_and_last(completed, MOST_FITTED)
     values = [trial.value for trial in chosen if trial.value is not None]
     if len(chosen) < _FEWEST or min(values) == max(values):
         return None
@@ -64,12 +64,3 @@ def analyse(trials: Sequence[Trial], space: SearchSpace) -> Analysis | None:
     return Analysis(
         surrogate, chosen, len(completed), leave_one_out(surrogate), effects, explanation
     )
-
-
-def _bounded(trials: Sequence[Trial]) -> list[Trial]:
-    if len(trials) <= MOST_FITTED:
-        return list(trials)
-    order = sorted(range(len(trials)), key=lambda i: trials[i].value or 0.0)
-    best = set(order[: MOST_FITTED // 2])
-    last = [i for i in range(len(trials)) if i not in best][-(MOST_FITTED - len(best)) :]
-    return [trials[i] for i in sorted(best.union(last))]
