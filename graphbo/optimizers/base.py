@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.goals import Goals
 from graphbo.spaces.base import Design, SearchSpace
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 Known = Mapping[str, Callable[[Design], float]]
 """Objectives and facts that are computed of a design, by name; NaN where there is none."""
+Prior = Callable[[Sequence[Architecture]], Any]
+"""A prediction made in advance, from ``n`` architectures to ``n`` values; see `GraphSurrogate`."""
 
 
 class Optimizer(ABC):
@@ -202,6 +205,22 @@ class Optimizer(ABC):
         self.goals = goals
         computed = known or {}
         self.known = {name: computed[name] for name in goals.names if name in computed}
+
+    def expect(self, designs: Sequence[Design]) -> list[Design]:
+        """Learn which designs it is going to be told without having proposed them.
+
+        They are pending until then, and it proposes none of them. A study calls this at most once,
+        before anything else is asked, told or replayed.
+
+        Args:
+            designs: Distinct designs.
+
+        Returns:
+            The same designs, to be evaluated as thoroughly as their fidelity says if they have one.
+        """
+        self.pending.extend(designs)
+        self._seen.update(designs)
+        return list(designs)
 
     def replay(self, log: Iterable[Sequence[Design] | Trial]) -> None:
         """Take over a log in place of asking and telling.

@@ -60,6 +60,10 @@ class MultiFidelityOptimizer(Optimizer):
         """The trial with the lowest value among those with the most epochs, None if none is."""
         return min(longest(self.completed), key=lambda trial: trial.value or 0.0, default=None)
 
+    def expect(self, designs: Sequence[Design]) -> list[Design]:
+        """Learn of designs that come from elsewhere; they are trained as long as any is."""
+        return super().expect([self._asked(design, -1) for design in designs])
+
     def at_rung(self, rung: int) -> list[Trial]:
         """Return the completed trials of a rung, in the order in which they were told."""
         return [trial for trial in self.completed if trial.epochs == self.rungs[rung]]

@@ -43,9 +43,9 @@ def check_optimizer(
     It proposes members of the space and none twice at one fidelity, pending or not; the same seed
     and log lead to the same proposals, whatever the global random state, and other seeds to others;
     it goes on from a replayed log or a pickle as if nothing had happened; failures, values that are
-    not finite, late results and designs that it never proposed do not disturb it; it proposes all
-    of a small space and then nothing. Run it in the tests of an optimiser of your own, with
-    settings that let it leave its initial phase after a few trials.
+    not finite, late results and designs that it never proposed do not disturb it, expected or not;
+    it proposes all of a small space and then nothing. Run it in the tests of an optimiser of your
+    own, with settings that let it leave its initial phase after a few trials.
 
     Args:
         make_optimizer: Called as ``make_optimizer(space, seed=seed)``: an optimiser class, or
@@ -271,10 +271,11 @@ def _check_determinism(
 def _drive(
     make_optimizer: OptimizerMaker, space: SearchSpace, *, seed: int, rounds: int, check: bool
 ) -> _Record:
-    """Ask and tell with failures, stragglers and a stranger, and return what was proposed."""
+    """Ask and tell with failures, stragglers and strangers, and return what was proposed."""
     optimizer = make_optimizer(space, seed=seed)
     log: _Log = []
-    proposed: list[Design] = []
+    expected = [space.sample(np.random.default_rng(8))] if _has_more(space) else []
+    proposed: list[Design] = optimizer.expect(expected)
     late: list[Trial] = []
     record = []
     strangers = [space.sample(np.random.default_rng([9, i])) for i in range(3)]
@@ -283,6 +284,7 @@ def _drive(
         others: dict[str, Optimizer] = {}
         if check and k in (1, rounds // 2, rounds - 1):
             replayed = make_optimizer(space, seed=seed)
+            replayed.expect(expected)
             replayed.replay(log)
             others = {
                 "a replayed log and pickling": pickle.loads(pickle.dumps(replayed)),
@@ -305,6 +307,7 @@ def _drive(
             elif len(proposed) % 2:
                 late.append(trial)  # with the next round; the rest stay pending for ever
         if k == 1:
+            finished += [_outcome(design, 0) for design in proposed[: len(expected)]]
             new = [design for design in strangers if design not in optimizer.seen]
             finished += [_outcome(design, 0) for design in dict.fromkeys(new)]
             proposed += dict.fromkeys(new)
@@ -312,6 +315,11 @@ def _drive(
         optimizer.tell(finished)
     _check_proposals(space, proposed)
     return record
+
+
+def _has_more(space: SearchSpace) -> bool:
+    """Whether there is something left to propose where one design is expected."""
+    return not space.enumerable or len(space.enumerate()) > 1
 
 
 def _described(designs: Sequence[Design]) -> list[tuple[object, ...]]:
