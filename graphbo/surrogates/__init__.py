@@ -1,6 +1,7 @@
 """BoTorch models over architectures."""
 
 from graphbo.surrogates.bayesian_linear import BayesianLinear
+from graphbo.surrogates.beliefs import Belief, FromTrials, OperationBelief, Standardised
 from graphbo.surrogates.calibration import LeaveOneOut, leave_one_out
 from graphbo.surrogates.deep_ensemble import DeepEnsemble, EnsembleModel
 from graphbo.surrogates.deep_kernel import DeepKernel
@@ -38,11 +39,13 @@ from graphbo.surrogates.transforms import LogScores, NormalScores
 
 __all__ = [
     "BayesianLinear",
+    "Belief",
     "DeepEnsemble",
     "DeepKernel",
     "EnsembleModel",
     "Explanation",
     "FeatureEffect",
+    "FromTrials",
     "Frozen",
     "GraphGP",
     "GraphSurrogate",
@@ -53,8 +56,10 @@ __all__ = [
     "MostLikely",
     "NormalScores",
     "OneHotEncoding",
+    "OperationBelief",
     "PathEncoding",
     "RowPredictor",
+    "Standardised",
     "SurrogateModel",
     "default_kernels",
     "embedding",
