@@ -14,6 +14,7 @@ from graphbo.trial import Fidelity
 
 if TYPE_CHECKING:
     from graphbo.embeddings import Pretrained
+    from graphbo.kernels import Embedding
     from graphbo.surrogates import KernelFactory, ModelFactory
 
 SURROGATES = ("kernels", "embedding", "deep-kernel", "linear", "ensemble", "paths")
@@ -37,7 +38,8 @@ class EmbeddingBO(GraphBO):
         checkpoint: The file of the pretrained encoder; by default the one that comes with the
             package for the space. A study records what is in it, not where it is.
         surrogate: One of the above.
-        prior: Whether what the encoder expects of architectures is the prior mean.
+        prior: Whether what the encoder expects of architectures is the prior mean, or another
+            prediction in its place; see `GraphBO`.
         initial: How many designs come before the surrogate chooses; see `GraphBO`.
         acquisition: One of ``graphbo.acquisition.ACQUISITIONS``.
 
@@ -59,18 +61,19 @@ class EmbeddingBO(GraphBO):
         seed: int = 0,
         checkpoint: str | Path | None = None,
         surrogate: str = "kernels",
-        prior: bool = True,
+        prior: bool | Embedding = True,
         initial: int | None = None,
         acquisition: str = "logei",
     ) -> None:
         if surrogate not in SURROGATES:
             raise InputError(f"the surrogate is one of {', '.join(SURROGATES)}; got {surrogate!r}")
         from graphbo.embeddings import Predictor, fingerprint
+        from graphbo.surrogates import frozen, name_of
 
-        used = prior or surrogate != "paths"
+        used = prior is True or surrogate != "paths"
         pretrained = _load(space, checkpoint) if used else None
-        predictor = None
-        if prior and pretrained is not None:
+        predictor = None if isinstance(prior, bool) else prior
+        if prior is True and pretrained is not None:
             if not any(pretrained.votes):
                 raise InputError(
                     "the encoder was pretrained on nothing that tells good architectures from bad "
@@ -90,7 +93,7 @@ class EmbeddingBO(GraphBO):
             "initial": self.initial,
             "acquisition": acquisition,
             "surrogate": surrogate,
-            "prior": prior,
+            "prior": prior if isinstance(prior, bool) else name_of(frozen(prior)),
             "checkpoint": None if pretrained is None else fingerprint(pretrained),
         }
 

@@ -118,6 +118,8 @@ def make_optimizer(
     }
     written = _pairs(name, text) if colon else {}
     for setting in (*written, *settings):
+        if setting == "prior" and setting not in parameters:
+            raise InputError(f"{name} takes no prior; graph-bo and embedding-bo take one")
         if setting not in parameters:
             raise InputError(f"{name} has no setting {setting!r}; it has {[*parameters] or 'none'}")
         if setting in written and setting in settings:

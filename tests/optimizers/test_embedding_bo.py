@@ -31,7 +31,7 @@ from graphbo.problems.base import Problem
 from graphbo.spaces import CellSpace, PoolSpace, SearchSpace
 from graphbo.spaces.description import described
 from graphbo.study import Study
-from graphbo.surrogates import name_of
+from graphbo.surrogates import Belief, name_of
 
 SPACE = CellSpace(4, ["conv", "skip"], on="edges", name="small")
 Checkpoints = Callable[[SearchSpace], Path]
@@ -122,6 +122,15 @@ def test_the_settings_name_the_content_of_the_checkpoint(trained: Path, tmp_path
     copied = tmp_path / "elsewhere.pt"
     copied.write_bytes(trained.read_bytes())
     assert EmbeddingBO(SPACE, checkpoint=str(copied)).settings == optimizer.settings
+
+
+def test_a_prior_of_the_users_own_takes_the_place_of_the_encoders(trained: Path) -> None:
+    belief = Belief(SPACE, lambda cell: -len(cell.edges), "edges")
+    optimizer = EmbeddingBO(SPACE, checkpoint=trained, surrogate="embedding", prior=belief)
+    assert optimizer.settings["prior"] == "edges"
+    (first,) = optimizer.ask()
+    most = max(len(design.architecture.edges) for design in SPACE.enumerate())
+    assert (first.origin, len(first.architecture.edges)) == ("prior", most)
 
 
 def test_a_study_goes_on_with_the_same_checkpoint_only(
