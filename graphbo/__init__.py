@@ -31,6 +31,8 @@ if TYPE_CHECKING:
         RegNetSpace,
     )
     from graphbo.study import Result, Study
+    from graphbo.surrogates import Belief, FromTrials, OperationBelief
+    from graphbo.transfer import prior_of_study
     from graphbo.trial import Evaluation, Job, Trial
 
 __version__ = "0.1.0"
@@ -38,12 +40,14 @@ __version__ = "0.1.0"
 # Imported on first use: torch and ConfigSpace take seconds.
 _EXPORTS = {
     "Architecture": "graphbo.architecture",
+    "Belief": "graphbo.surrogates",
     "CellSpace": "graphbo.spaces",
     "ChainSpace": "graphbo.spaces",
     "Constraint": "graphbo.goals",
     "DARTSSpace": "graphbo.spaces",
     "Evaluation": "graphbo.trial",
     "Evaluator": "graphbo.evaluators.base",
+    "FromTrials": "graphbo.surrogates",
     "FunctionEvaluator": "graphbo.evaluators.base",
     "Goals": "graphbo.goals",
     "HyperparameterSpace": "graphbo.spaces",
@@ -54,6 +58,7 @@ _EXPORTS = {
     "MissingExtraError": "graphbo.errors",
     "NASBench101Space": "graphbo.spaces",
     "NASBench201Space": "graphbo.spaces",
+    "OperationBelief": "graphbo.surrogates",
     "PoolSpace": "graphbo.spaces",
     "Problem": "graphbo.problems.base",
     "ProductSpace": "graphbo.spaces",
@@ -69,16 +74,19 @@ _EXPORTS = {
     "list_problems": "graphbo.problems.registry",
     "make_optimizer": "graphbo.optimizers",
     "minimize": "graphbo.functional",
+    "prior_of_study": "graphbo.transfer",
 }
 
 __all__ = [
     "Architecture",
+    "Belief",
     "CellSpace",
     "ChainSpace",
     "Constraint",
     "DARTSSpace",
     "Evaluation",
     "Evaluator",
+    "FromTrials",
     "FunctionEvaluator",
     "Goals",
     "HyperparameterSpace",
@@ -89,6 +97,7 @@ __all__ = [
     "MissingExtraError",
     "NASBench101Space",
     "NASBench201Space",
+    "OperationBelief",
     "PoolSpace",
     "Problem",
     "ProductSpace",
@@ -105,6 +114,7 @@ __all__ = [
     "list_problems",
     "make_optimizer",
     "minimize",
+    "prior_of_study",
 ]
 
 

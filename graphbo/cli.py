@@ -145,6 +145,17 @@ def search(
     ] = 1,
     objectives: Objectives = None,
     constraint: Bounds = None,
+    warm_start: Annotated[
+        Path | None,
+        typer.Option(
+            help="A study of the same space, or the folder of its search: start from what its "
+            "trials say."
+        ),
+    ] = None,
+    first: Annotated[
+        Path | None,
+        typer.Option(help="A JSON file with a list of architectures to evaluate before others."),
+    ] = None,
     checkpoints: Annotated[
         bool, typer.Option(help="Keep the states of trainings, to go on from after a stop.")
     ] = True,
@@ -160,7 +171,9 @@ def search(
     from graphbo.optimizers.registry import AUTO, file_name
     from graphbo.problems.registry import get_problem
     from graphbo.report.progress import search_progress
+    from graphbo.spaces.written import read_entries
     from graphbo.study import Study
+    from graphbo.transfer import prior_of_study
 
     task = get_problem(problem, data)
     given = [name.strip() for name in objectives.split(",")] if objectives else ()
@@ -169,7 +182,13 @@ def search(
         trials = task.trials
     budget = Budget(trials, budget_seconds, budget_epochs)
     pursued = "" if goals == task.goals else f"-{file_name(f'for:{goals}')}"
-    output = output or Path("runs", f"{task.name}{pursued}-{file_name(optimizer)}-{seed}")
+    started = "".join(
+        f"-{file_name(f'{how}:{path}')}"
+        for how, path in (("from", warm_start), ("first", first))
+        if path is not None
+    )
+    name = f"{task.name}{pursued}-{file_name(optimizer)}{started}-{seed}"
+    output = output or Path("runs", name)
     if checkpoints and task.evaluator.checkpoints is None:
         task.evaluator.checkpoints = (output / "checkpoints").absolute()
     storage = output / "study.sqlite"
@@ -187,6 +206,8 @@ def search(
         retries=retries,
         storage=storage,
         budget=budget,
+        first=() if first is None else read_entries(first),
+        prior=None if warm_start is None else prior_of_study(warm_start, task.space),
     )
     if goals.objectives[0] != task.objective:
         task = replace(task, objective=goals.objectives[0], optimum=None)

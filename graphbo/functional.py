@@ -11,11 +11,12 @@ from graphbo.budget import Budget
 from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator, FunctionEvaluator
 from graphbo.goals import Constraint
-from graphbo.optimizers.base import Optimizer
+from graphbo.optimizers.base import Optimizer, Prior
 from graphbo.problems.base import Problem
 from graphbo.report.progress import search_progress
 from graphbo.spaces.base import SearchSpace
 from graphbo.spaces.joint import HyperparameterSpace
+from graphbo.spaces.written import Written
 from graphbo.study import Result, Study
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def minimize(
     progress: bool = False,
     objectives: str | Sequence[str] = (),
     constraints: Sequence[str | Constraint] = (),
+    first: Sequence[Written] = (),
+    prior: Prior | None = None,
 ) -> Result:
     """Search a space for the design with the lowest objective, or for a Pareto front.
 
@@ -61,6 +64,9 @@ def minimize(
             front, and needs an optimiser for that. By default an evaluator's first objective, and
             the number ``"objective"`` of those that a function returns by name.
         constraints: What must hold of the result, such as ``"latency_ms<=5"``.
+        first: Architectures or configurations to evaluate before any other; see `Study`.
+        prior: What is believed of architectures in advance, for an optimiser that is given by name
+            and takes it; see `Study`.
 
     Returns:
         The result: ``result.architecture``, ``result.hyperparameters``, ``result.value``,
@@ -96,6 +102,8 @@ def minimize(
         executor=executor,
         timeout=timeout,
         budget=Budget(trials=budget),
+        first=first,
+        prior=prior,
     )
     try:
         with search_progress(study, budget, shown=progress) as callback:

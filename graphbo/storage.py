@@ -21,7 +21,11 @@ FORMAT = 2
 _APPLICATION = 0x67726162  # "grab": marks a SQLite file as a study of graphbo
 _MEMORY = "memory of the optimiser"
 _NAMED = "optimiser as it was named"
-_UNUSUAL = ("further objectives", "constraints")  # properties that only some studies have
+_UNUSUAL = (
+    "further objectives",
+    "constraints",
+    "first designs",
+)  # properties that only some studies have
 _SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE asks (number INTEGER PRIMARY KEY, event INTEGER NOT NULL UNIQUE,"

@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,11 +23,12 @@ from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator, Report, final_reports, offered_epochs
 from graphbo.executors import Dispatcher, ProcessExecutor, make_executor
 from graphbo.goals import Constraint, Goals
-from graphbo.optimizers.base import Optimizer
+from graphbo.optimizers.base import Optimizer, Prior
 from graphbo.problems.base import Problem
 from graphbo.records import to_dataframe, trial_records
 from graphbo.spaces.base import Design, HyperparameterValue, SearchSpace
-from graphbo.spaces.description import beside
+from graphbo.spaces.description import fingerprint
+from graphbo.spaces.written import Written, written_designs
 from graphbo.storage import Ask, Storage, begun_with, evaluation_to_text
 from graphbo.trial import Evaluation, Fidelity, Job, Trial, longest
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     import pandas
 
 Callback = Callable[[Trial], None]
+_FIRST = "first"  # the origin of designs that a user wants tried before others
 _CHARGED = "search_seconds"  # the part of a cost that is the optimiser's
 
 
@@ -187,6 +189,10 @@ class Study:
         retries: How often an evaluation starts again whose worker died.
         budget: What the search is going to spend; only ``"auto"`` looks at it. By default the
             trials of the problem, or 100.
+        first: What is evaluated before the optimiser proposes anything, and told to it:
+            architectures, also as strings, or configurations; see `written_designs`.
+        prior: A prediction made in advance for the optimiser, if that is given by name and takes
+            one, such as ``"graph-bo"``: `prior_of_study`, `OperationBelief` or your own.
 
     Raises:
         InputError: If an argument cannot be used, the optimiser must not be used on the problem,
@@ -216,6 +222,8 @@ class Study:
         timeout: float | None = None,
         retries: int = 1,
         budget: Budget | None = None,
+        first: Sequence[Written] = (),
+        prior: Prior | None = None,
     ) -> None:
         _check_numbers(seed=(seed, 0), batch=(batch, 1), workers=(workers, 1))
         _check_numbers(ahead=(ahead, 0), retries=(retries, 0))
@@ -242,7 +250,13 @@ class Study:
                     ).optimizer
                 )
             epochs = offered_epochs(evaluator, fidelity or {})
-            chosen = make_optimizer(optimizer, space, seed=seed, epochs=epochs)
+            given = {} if prior is None else {"prior": prior}
+            chosen = make_optimizer(optimizer, space, seed=seed, epochs=epochs, **given)
+        elif prior is not None:
+            raise InputError(
+                f"the prior is for an optimiser given by name; give it to the {optimizer.name} "
+                "that you made instead"
+            )
         else:
             chosen = optimizer
         if chosen.told or chosen.pending:
@@ -287,6 +301,7 @@ class Study:
         self._charged_seconds = 0.0
         self._exhausted = False
         self._scale: float | None = None
+        self._first = chosen.expect(written_designs(space, first, _FIRST))
         self._storage = Storage(storage)
         named = optimizer if isinstance(optimizer, str) else None
         self._storage.identify(self._identity(problem), named)
@@ -364,6 +379,8 @@ class Study:
                 )
             self._write()
             self._event = self._storage.next_event()
+            if self._first and not self._asks:
+                self._take_designs(self._first, 0.0, self._next_event())
             self._exhausted = False
             with self._executed() as executor:
                 steps = (
@@ -620,7 +637,7 @@ class Study:
             [trial.design.at(trial.fidelity) for trial in entry.trials]
             if isinstance(entry, Ask)
             else self._as_told(entry)
-            for entry in log
+            for entry in (log[1:] if self._first else log)  # it expects the first ones already
         )
         for entry in log:
             if isinstance(entry, Ask):
@@ -631,7 +648,7 @@ class Study:
     def _identity(self, problem: str | None) -> dict[str, str]:
         return {
             "problem": str(problem),
-            "space": _fingerprint(self.space),
+            "space": fingerprint(self.space),
             "objective": self.objective,
             **self._further(),
             "fidelity": json.dumps(self.fidelity, sort_keys=True),
@@ -651,6 +668,7 @@ class Study:
         return {
             **({"further objectives": json.dumps(further)} if further else {}),
             **({"constraints": json.dumps(bounds)} if bounds else {}),
+            **({"first designs": _named(self._first)} if self._first else {}),
         }
 
 
@@ -683,6 +701,13 @@ def _check_names(goals: Goals, evaluator: Evaluator) -> None:
             raise InputError(f"the evaluator has no {what} {name!r}, only {reported}")
 
 
+def _named(designs: Sequence[Design]) -> str:
+    """Return how many designs there are, and what tells them from others."""
+    content = [[d.architecture.key, sorted(d.hyperparameters.items())] for d in designs]
+    digest = hashlib.blake2b(json.dumps(content).encode(), digest_size=8).hexdigest()
+    return f"{len(designs)} ({digest})"
+
+
 def _outcomes(evaluation: Evaluation | None, goals: Goals) -> tuple[float | None, str | None]:
     """Return the value of an evaluation, or why it is none for the goals."""
     assert evaluation is not None
@@ -700,13 +725,3 @@ def _outcomes(evaluation: Evaluation | None, goals: Goals) -> tuple[float | None
         if not math.isfinite(numbers[name]):
             return None, f"the {kind} {name!r} is {numbers[name]}, not a finite number"
     return numbers[goals.objectives[0]], None
-
-
-def _fingerprint(space: SearchSpace) -> str:
-    """Name a space so that another one under the same name is told apart."""
-    decisions: Iterable[object] = (
-        (d.name, d.choices, sorted((k, list(v)) for k, v in d.conditions.items()), d.ordered)
-        for d in space.decisions
-    )
-    text = json.dumps([list(decisions), list(space.operations), *beside(space)])
-    return f"{space.name} ({hashlib.blake2b(text.encode(), digest_size=4).hexdigest()})"

@@ -116,6 +116,11 @@ LAYERS: dict[str, set[str]] = {
         "graphbo.storage",
         "graphbo.study",
     },
+    "graphbo.transfer": {
+        "graphbo.report",
+        "graphbo.spaces",
+        "graphbo.surrogates",
+    },
     "graphbo.functional": {
         *_LOOP,
         "graphbo.advice",

@@ -23,6 +23,8 @@ def command(study: RecordedStudy, problem: str | None) -> str | None:
         return None
     words = ["graphbo", "search", problem, "--optimizer", study.optimizer]
     words += ["--seed", study.identity["seed"], "--trials", str(max(len(study.trials), 1))]
+    for option, stated in _started_from(study).items():
+        words += [f"--{option}", f"FILE of {stated}"]
     return shlex.join(words)
 
 
@@ -33,10 +35,13 @@ def python_lines(study: RecordedStudy, problem: str | None) -> str:
         study: The study.
         problem: The problem's name or its TOML file.
     """
+    comments = "".join(
+        f"# and {option}: FILE of {stated!a}\n" for option, stated in _started_from(study).items()
+    )
     seed, trials = study.identity["seed"], max(len(study.trials), 1)
     if problem is None:
         return (
-            "import graphbo\n\n"
+            f"import graphbo\n\n{comments}"
             "# objective and space are those of the script that made the study\n"
             "result = graphbo.minimize(\n"
             f"    objective, space, budget={trials}, seed={seed}, "
@@ -44,7 +49,7 @@ def python_lines(study: RecordedStudy, problem: str | None) -> str:
             ")\n"
         )
     return (
-        "import graphbo\n\n"
+        f"import graphbo\n\n{comments}"
         f"problem = graphbo.get_problem({problem!a})\n"
         f"study = graphbo.Study.of(problem, {study.optimizer!a}, seed={seed})\n"
         f"result = study.run(trials={trials})\n"
@@ -66,6 +71,21 @@ def properties(study: RecordedStudy) -> dict[str, str]:
     """Return what a study records about itself, without what says nothing."""
     shown = {"optimiser as named": study.optimizer, **study.identity}
     return {name: each for name, each in shown.items() if not _empty(each)}
+
+
+def _started_from(study: RecordedStudy) -> dict[str, str]:
+    """Return what the study records of what it was given to start from, by the option for it."""
+    try:
+        settings = json.loads(study.identity.get("settings", "{}"))
+    except (ValueError, RecursionError):
+        settings = {}
+    prior = settings.get("prior") if isinstance(settings, dict) else None
+    trials = isinstance(prior, str) and prior.startswith("trials-")
+    given = {
+        "warm-start": prior if trials else None,
+        "first": study.identity.get("first designs"),
+    }
+    return {option: str(stated) for option, stated in given.items() if stated is not None}
 
 
 def _empty(value: str) -> bool:
