@@ -37,6 +37,7 @@ import multi_objective
 import objectives_ablation
 import planted_motif
 import throughput
+import transfer
 
 from graphbo import __version__
 
@@ -92,6 +93,7 @@ def main() -> None:
         ("comparison", "darts", "darts*", darts.table),
         ("studies", "faults", "faults*", faults.table),
         ("objectives", "fronts", "multi_objective", _fronts),
+        ("warm_starts", "transfer", "transfer*", transfer.table),
         (
             "embeddings",
             "embedding-regression",
