@@ -163,11 +163,11 @@ def test_a_misleading_study_delays_and_does_not_prevent() -> None:
     found = study("random", seed=5).run(trials=20).trials
     negated = [Trial(trial.design, -(trial.value or 0.0)) for trial in found]
     optimizer = GraphBO(SPACE, kernels=WL, prior=FromTrials(SPACE, negated, WL))
-    result = study(optimizer).run(trials=10)
+    result = study(optimizer).run(trials=6)
     values = sorted(error(cell) for cell in CELLS)
     assert result.trials[0].value is not None
     assert result.trials[0].value > values[len(values) // 2], "misled at first"
-    assert result.value <= values[len(values) // 20]
+    assert result.value <= min(trial.value or 0.0 for trial in found), "and then led by it"
 
 
 def test_what_takes_no_prior_says_so(prior: FromTrials) -> None:
