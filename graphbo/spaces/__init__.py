@@ -6,6 +6,7 @@ from graphbo.spaces.cell import CellSpace
 from graphbo.spaces.chain import ChainSpace
 from graphbo.spaces.darts import DARTSCellSpace, DARTSSpace, Genotype
 from graphbo.spaces.declarative import space_from_settings
+from graphbo.spaces.enas import ENASMacroSpace
 from graphbo.spaces.joint import FixedSpace, HyperparameterSpace, JointSpace
 from graphbo.spaces.joint_pool import JointPoolSpace
 from graphbo.spaces.nasbench101 import NASBench101Space
@@ -21,6 +22,7 @@ __all__ = [
     "DARTSSpace",
     "Decision",
     "Design",
+    "ENASMacroSpace",
     "EditDistances",
     "FixedSpace",
     "Genotype",

@@ -16,6 +16,7 @@ from graphbo.spaces import (
     DARTSCellSpace,
     DARTSSpace,
     Decision,
+    ENASMacroSpace,
     FixedSpace,
     HyperparameterSpace,
     JointPoolSpace,
@@ -69,6 +70,9 @@ def _joint_pool() -> JointPoolSpace:
         _joint_pool,
         lambda: DARTSCellSpace(["a", "b"], 2),
         lambda: DARTSSpace(nodes=2),
+        lambda: ENASMacroSpace(1),
+        lambda: ENASMacroSpace(3, ["a", "b"]),
+        lambda: ENASMacroSpace(6),
         lambda: ProductSpace({"normal": CellSpace(3, ["a"], on="edges"), "reduce": _small()}),
         lambda: ProductSpace({"stem": ChainSpace(3), "cell": _small()}),
         lambda: ProductSpace({"fixed": FixedSpace(), "cells": ProductSpace({"cell": _small()})}),
@@ -77,7 +81,8 @@ def _joint_pool() -> JointPoolSpace:
         "edges", "nodes", "nodes-limited", "edges-limited", "single", "large", "nasbench201",
         "nasbench101-5", "nasbench101-7", "chain", "deep-chain", "single-chain", "pool",
         "single-pool", "pool-on-edges", "joint", "joint-pool", "hyperparameters", "pool-of-joint",
-        "darts-cell", "darts", "product", "large-product", "nested-product",
+        "darts-cell", "darts", "single-enas", "small-enas", "enas", "product",
+        "large-product", "nested-product",
     ],
 )  # fmt: skip
 def test_spaces_conform(make: Callable[[], SearchSpace]) -> None:
@@ -147,7 +152,7 @@ def test_the_suite_notices_a_broken_promise(space: SearchSpace, message: str) ->
 
 
 @pytest.mark.parametrize(
-    "name", ["cell", "chain", "declarative", "pool", "nasbench201", "product", "darts"]
+    "name", ["cell", "chain", "declarative", "pool", "nasbench201", "product", "darts", "enas"]
 )
 def test_the_examples_in_the_documentation_are_right(name: str) -> None:
     assert doctest.testmod(importlib.import_module(f"graphbo.spaces.{name}")).failed == 0
