@@ -2,6 +2,7 @@
 
 from graphbo.networks.chain import ChainNetwork
 from graphbo.networks.darts import DARTS_OPERATIONS, DARTSNetwork
+from graphbo.networks.enas import ENASMacroNetwork
 from graphbo.networks.nasbench101 import NASBench101Network
 from graphbo.networks.nasbench201 import NASBench201Network
 from graphbo.networks.operations import OPERATIONS
@@ -11,6 +12,7 @@ __all__ = [
     "OPERATIONS",
     "ChainNetwork",
     "DARTSNetwork",
+    "ENASMacroNetwork",
     "NASBench101Network",
     "NASBench201Network",
 ]
