@@ -15,6 +15,7 @@ from graphbo.problems.base import Problem
 from graphbo.spaces.base import SearchSpace
 from graphbo.spaces.cell import CellSpace
 from graphbo.spaces.darts import DARTSSpace
+from graphbo.spaces.enas import ENASMacroSpace
 from graphbo.spaces.joint import JointSpace
 from graphbo.spaces.nasbench201 import NASBench201Space
 from graphbo.spaces.product import SEPARATOR
@@ -64,6 +65,14 @@ TRAINING_PROBLEMS: Mapping[str, _Setting] = {
         "pairs of cells of DARTS",
         "shapes",
     ),
+    "enas-shapes": _Setting(
+        {"epochs": 6},
+        {"channels": 8, "stem_stride": 2},
+        {"train": 1000, "validation": 1000, "test": 1000},
+        partial(ENASMacroSpace, 6),
+        "networks of six layers of ENAS",
+        "shapes",
+    ),
 }
 """The problems by their names."""
 
@@ -83,13 +92,13 @@ def list_training_problems(data: str | Path | None = None) -> list[tuple[str, st
 
 
 def training_problem(name: str, data: str | Path | None = None) -> Problem:
-    """Return the problem of training cells of NAS-Bench-201, or of DARTS, on a dataset.
+    """Return the problem of training cells or whole networks on a dataset.
 
     The networks are small: one cell in each of three stages, whose first has 8 or 16 channels; of
-    DARTS one normal and two reduction cells, the first with 4 channels at a node. They train
-    for seconds, half a minute on CIFAR-10, on one CPU core. The images are described
-    where they are made: `graphbo.datasets.digits`, `graphbo.datasets.shapes` and
-    `graphbo.datasets.folder_images`.
+    DARTS one normal and two reduction cells, the first with 4 channels at a node; of ENAS six
+    layers, the first two with 8 channels. They train for seconds, half a minute on CIFAR-10, on one
+    CPU core. The images are described where they are made: `graphbo.datasets.digits`,
+    `graphbo.datasets.shapes` and `graphbo.datasets.folder_images`.
 
     Args:
         name: One of `TRAINING_PROBLEMS`.
@@ -132,16 +141,17 @@ def problem_from_images(
     Args:
         images: A dataset.
         space: A space of cells or chains whose operations `graphbo.networks.OPERATIONS` knows, or
-            one of DARTS, or a `JointSpace` of one with settings of the recipe and arguments of the
-            skeleton; by default that of NAS-Bench-201.
+            one of DARTS or ENAS, or a `JointSpace` of one with settings of the recipe and arguments
+            of the skeleton; by default that of NAS-Bench-201.
         recipe: How to train; by default `Recipe` with its default values.
         name: The problem's name; by default that of the images.
         description: One line.
         trials: The budget that the command line takes if none is given.
         **network: Arguments of the space's skeleton: `NASBench201Network` where operations sit on
             edges, `NASBench101Network` where they sit on nodes, `ChainNetwork` for chains,
-            `DARTSNetwork` for a `DARTSSpace`. By default the cells' skeletons have one cell in
-            each stage and 8 or 32 channels, and that of DARTS has 3 cells and 4 channels.
+            `DARTSNetwork` for a `DARTSSpace`, `ENASMacroNetwork` for an `ENASMacroSpace`. By
+            default the cells' skeletons have one cell in each stage and 8 or 32 channels, that of
+            DARTS has 3 cells and 4 channels, and that of ENAS has 8 channels.
 
     Raises:
         InputError: If an operation, an argument or a hyperparameter is unknown, or out of range.
@@ -176,7 +186,7 @@ def skeleton(space: SearchSpace, images: ImageData, **network: Any) -> Callable[
     """Return what builds the network of each of a space's architectures for some images.
 
     Args:
-        space: A space of cells or chains, or one of DARTS.
+        space: A space of cells or chains, or one of DARTS or ENAS.
         images: They give the number of classes and of input channels.
         **network: As in `problem_from_images`.
 
@@ -226,6 +236,7 @@ def _network(
         OPERATIONS,
         ChainNetwork,
         DARTSNetwork,
+        ENASMacroNetwork,
         NASBench101Network,
         NASBench201Network,
     )
@@ -236,11 +247,13 @@ def _network(
         return ChainNetwork, {}, OPERATIONS
     if isinstance(space, DARTSSpace):
         return DARTSNetwork, {"channels": 4, "cells": 3}, DARTS_OPERATIONS
+    if isinstance(space, ENASMacroSpace):
+        return ENASMacroNetwork, {"channels": 8}, OPERATIONS
     if isinstance(space, CellSpace):
         if space.on == "edges":
             return NASBench201Network, {"channels": 8, "cells": 1}, OPERATIONS
         return NASBench101Network, {"channels": 32, "cells": 1}, OPERATIONS
     raise InputError(
         f"there is no network for the architectures of the space {space.name}; "
-        "it must be one of cells or chains, or of DARTS"
+        "it must be one of cells or chains, or of DARTS or ENAS"
     )

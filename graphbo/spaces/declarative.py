@@ -12,6 +12,7 @@ from graphbo.spaces.base import SearchSpace
 from graphbo.spaces.cell import CellSpace
 from graphbo.spaces.chain import ChainSpace
 from graphbo.spaces.darts import DARTSSpace
+from graphbo.spaces.enas import ENASMacroSpace
 from graphbo.spaces.nasbench101 import NASBench101Space
 from graphbo.spaces.nasbench201 import NASBench201Space
 
@@ -19,11 +20,12 @@ SPACES: Mapping[str, Callable[..., SearchSpace]] = {
     "cell": CellSpace,
     "chain": ChainSpace,
     "darts": DARTSSpace,
+    "enas": ENASMacroSpace,
     "nasbench101": NASBench101Space,
     "nasbench201": NASBench201Space,
 }
 _LISTS: Mapping[str, type] = {"operations": str, "pools": str, "widths": int}
-_NUMBERS = {"nodes", "max_edges", "max_depth", "max_vertices"}
+_NUMBERS = {"nodes", "max_edges", "max_depth", "max_vertices", "layers"}
 _LARGEST = 200
 
 
@@ -31,8 +33,9 @@ def space_from_settings(settings: Mapping[str, Any], *, where: str = "[space]") 
     """Build a search space from settings, such as the ``[space]`` table of a TOML file.
 
     Args:
-        settings: ``type`` is one of ``"cell"``, ``"chain"``, ``"darts"``, ``"nasbench101"`` and
-            ``"nasbench201"``; the others are the arguments of that space's class.
+        settings: ``type`` is one of ``"cell"``, ``"chain"``, ``"darts"``, ``"enas"``,
+            ``"nasbench101"`` and ``"nasbench201"``; the others are the arguments of that space's
+            class.
         where: How error messages call the settings.
 
     Raises:

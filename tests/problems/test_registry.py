@@ -35,7 +35,13 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_without_a_folder_there_are_the_problems_that_need_none() -> None:
-    assert [name for name, _ in list_problems()] == ["digits", "shapes", "darts-shapes", *TUNED]
+    assert [name for name, _ in list_problems()] == [
+        "digits",
+        "shapes",
+        "darts-shapes",
+        "enas-shapes",
+        *TUNED,
+    ]
 
 
 def test_digits_needs_no_table() -> None:
@@ -50,6 +56,7 @@ def test_images_in_the_folder_are_problems(folder: Path) -> None:
         "shapes",
         "mnist",
         "darts-shapes",
+        "enas-shapes",
         "nasbench201-cifar10",
         *TUNED,
     ]
@@ -79,6 +86,7 @@ def test_a_table_of_the_package_is_the_first_problem(shipped: Path, folder: Path
         "digits",
         "shapes",
         "darts-shapes",
+        "enas-shapes",
         "nasbench201-cifar10",
         *TUNED,
     ]
@@ -95,7 +103,14 @@ def test_the_folder_is_named_in_the_environment(
 ) -> None:
     monkeypatch.setenv("GRAPHBO_DATA", str(folder))
     names = [name for name, _ in list_problems()]
-    assert names == ["digits", "shapes", "darts-shapes", "nasbench201-cifar10", *TUNED]
+    assert names == [
+        "digits",
+        "shapes",
+        "darts-shapes",
+        "enas-shapes",
+        "nasbench201-cifar10",
+        *TUNED,
+    ]
     assert get_problem("nasbench201-cifar10").fidelity == {"epochs": 9}
     assert get_problem("nasbench201-cifar10", folder / "nasbench201.npz").optimum == 99
 
@@ -137,4 +152,4 @@ def test_listing_imports_nothing_heavy(folder: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     in_the_package = len(list((Path(tables.__file__).parent / "data").glob("*.npz")))
-    assert done.stdout.split("\n")[:2] == [str(4 + len(TUNED) + in_the_package), "set()"]
+    assert done.stdout.split("\n")[:2] == [str(5 + len(TUNED) + in_the_package), "set()"]
