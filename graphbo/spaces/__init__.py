@@ -7,6 +7,7 @@ from graphbo.spaces.chain import ChainSpace
 from graphbo.spaces.darts import DARTSCellSpace, DARTSSpace, Genotype
 from graphbo.spaces.declarative import space_from_settings
 from graphbo.spaces.enas import ENASMacroSpace
+from graphbo.spaces.hierarchical import HierarchicalSpace, Hierarchy, flattened
 from graphbo.spaces.joint import FixedSpace, HyperparameterSpace, JointSpace
 from graphbo.spaces.joint_pool import JointPoolSpace
 from graphbo.spaces.nasbench101 import NASBench101Space
@@ -26,6 +27,8 @@ __all__ = [
     "EditDistances",
     "FixedSpace",
     "Genotype",
+    "HierarchicalSpace",
+    "Hierarchy",
     "HyperparameterSpace",
     "JointPoolSpace",
     "JointSpace",
@@ -36,5 +39,6 @@ __all__ = [
     "Row",
     "SearchSpace",
     "edit_distance",
+    "flattened",
     "space_from_settings",
 ]

@@ -18,6 +18,7 @@ from graphbo.spaces import (
     Decision,
     ENASMacroSpace,
     FixedSpace,
+    HierarchicalSpace,
     HyperparameterSpace,
     JointPoolSpace,
     JointSpace,
@@ -73,6 +74,8 @@ def _joint_pool() -> JointPoolSpace:
         lambda: ENASMacroSpace(1),
         lambda: ENASMacroSpace(3, ["a", "b"]),
         lambda: ENASMacroSpace(6),
+        lambda: HierarchicalSpace(["a"], motifs=2, motif_nodes=3, nodes=3),
+        lambda: HierarchicalSpace(motifs=3, motif_nodes=3, nodes=4),
         lambda: ProductSpace({"normal": CellSpace(3, ["a"], on="edges"), "reduce": _small()}),
         lambda: ProductSpace({"stem": ChainSpace(3), "cell": _small()}),
         lambda: ProductSpace({"fixed": FixedSpace(), "cells": ProductSpace({"cell": _small()})}),
@@ -81,8 +84,8 @@ def _joint_pool() -> JointPoolSpace:
         "edges", "nodes", "nodes-limited", "edges-limited", "single", "large", "nasbench201",
         "nasbench101-5", "nasbench101-7", "chain", "deep-chain", "single-chain", "pool",
         "single-pool", "pool-on-edges", "joint", "joint-pool", "hyperparameters", "pool-of-joint",
-        "darts-cell", "darts", "single-enas", "small-enas", "enas", "product",
-        "large-product", "nested-product",
+        "darts-cell", "darts", "single-enas", "small-enas", "enas",
+        "small-hierarchical", "hierarchical", "product", "large-product", "nested-product",
     ],
 )  # fmt: skip
 def test_spaces_conform(make: Callable[[], SearchSpace]) -> None:
@@ -152,7 +155,18 @@ def test_the_suite_notices_a_broken_promise(space: SearchSpace, message: str) ->
 
 
 @pytest.mark.parametrize(
-    "name", ["cell", "chain", "declarative", "pool", "nasbench201", "product", "darts", "enas"]
+    "name",
+    [
+        "cell",
+        "chain",
+        "declarative",
+        "pool",
+        "nasbench201",
+        "product",
+        "darts",
+        "enas",
+        "hierarchical",
+    ],
 )
 def test_the_examples_in_the_documentation_are_right(name: str) -> None:
     assert doctest.testmod(importlib.import_module(f"graphbo.spaces.{name}")).failed == 0
