@@ -3,6 +3,7 @@
 from graphbo.networks.chain import ChainNetwork
 from graphbo.networks.darts import DARTS_OPERATIONS, DARTSNetwork
 from graphbo.networks.enas import ENASMacroNetwork
+from graphbo.networks.hierarchical import HierarchicalNetwork
 from graphbo.networks.nasbench101 import NASBench101Network
 from graphbo.networks.nasbench201 import NASBench201Network
 from graphbo.networks.operations import OPERATIONS
@@ -13,6 +14,7 @@ __all__ = [
     "ChainNetwork",
     "DARTSNetwork",
     "ENASMacroNetwork",
+    "HierarchicalNetwork",
     "NASBench101Network",
     "NASBench201Network",
 ]
