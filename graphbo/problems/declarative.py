@@ -73,8 +73,9 @@ def load_problem_file(path: str | Path, data: str | Path | None = None) -> Probl
 
     which takes the space of NAS-Bench-201 if there is no other. The network around a cell is
     `NASBench201Network` where operations sit on edges, `NASBench101Network` where they sit on
-    nodes; a chain is a `ChainNetwork`, cells of DARTS make a `DARTSNetwork`, and
-    layers of ENAS an `ENASMacroNetwork`.
+    nodes; a chain is a `ChainNetwork`, hierarchical cells make a
+    `HierarchicalNetwork`, cells of DARTS a `DARTSNetwork`, and layers of ENAS an
+    `ENASMacroNetwork`.
 
     In ``[train]``, hyperparameters are attributes of `Recipe` and arguments of the space's network,
     as `TrainingEvaluator` has it. A function takes them as its second argument, a mapping from

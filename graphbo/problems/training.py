@@ -16,6 +16,7 @@ from graphbo.spaces.base import SearchSpace
 from graphbo.spaces.cell import CellSpace
 from graphbo.spaces.darts import DARTSSpace
 from graphbo.spaces.enas import ENASMacroSpace
+from graphbo.spaces.hierarchical import HierarchicalSpace
 from graphbo.spaces.joint import JointSpace
 from graphbo.spaces.nasbench201 import NASBench201Space
 from graphbo.spaces.product import SEPARATOR
@@ -71,6 +72,14 @@ TRAINING_PROBLEMS: Mapping[str, _Setting] = {
         {"train": 1000, "validation": 1000, "test": 1000},
         partial(ENASMacroSpace, 6),
         "networks of six layers of ENAS",
+        "shapes",
+    ),
+    "hierarchical-shapes": _Setting(
+        {"epochs": 4},
+        {"channels": 8, "cells": 1, "stem_stride": 2},
+        {"train": 1000, "validation": 1000, "test": 1000},
+        partial(HierarchicalSpace, motifs=3, motif_nodes=3, nodes=4),
+        "hierarchical cells of three motifs",
         "shapes",
     ),
 }
@@ -141,17 +150,18 @@ def problem_from_images(
     Args:
         images: A dataset.
         space: A space of cells or chains whose operations `graphbo.networks.OPERATIONS` knows, or
-            one of DARTS or ENAS, or a `JointSpace` of one with settings of the recipe and arguments
-            of the skeleton; by default that of NAS-Bench-201.
+            one of hierarchical cells, DARTS or ENAS, or a `JointSpace` of one with settings of the
+            recipe and arguments of the skeleton; by default that of NAS-Bench-201.
         recipe: How to train; by default `Recipe` with its default values.
         name: The problem's name; by default that of the images.
         description: One line.
         trials: The budget that the command line takes if none is given.
         **network: Arguments of the space's skeleton: `NASBench201Network` where operations sit on
             edges, `NASBench101Network` where they sit on nodes, `ChainNetwork` for chains,
-            `DARTSNetwork` for a `DARTSSpace`, `ENASMacroNetwork` for an `ENASMacroSpace`. By
-            default the cells' skeletons have one cell in each stage and 8 or 32 channels, that of
-            DARTS has 3 cells and 4 channels, and that of ENAS has 8 channels.
+            `HierarchicalNetwork` for a `HierarchicalSpace`, `DARTSNetwork` for a `DARTSSpace`,
+            `ENASMacroNetwork` for an `ENASMacroSpace`. By default the cells' skeletons have one
+            cell in each stage and 8 or 32 channels, that of DARTS has 3 cells and 4 channels, and
+            that of ENAS has 8 channels.
 
     Raises:
         InputError: If an operation, an argument or a hyperparameter is unknown, or out of range.
@@ -186,7 +196,7 @@ def skeleton(space: SearchSpace, images: ImageData, **network: Any) -> Callable[
     """Return what builds the network of each of a space's architectures for some images.
 
     Args:
-        space: A space of cells or chains, or one of DARTS or ENAS.
+        space: A space of cells, hierarchical ones too, or chains, or one of DARTS or ENAS.
         images: They give the number of classes and of input channels.
         **network: As in `problem_from_images`.
 
@@ -237,6 +247,7 @@ def _network(
         ChainNetwork,
         DARTSNetwork,
         ENASMacroNetwork,
+        HierarchicalNetwork,
         NASBench101Network,
         NASBench201Network,
     )
@@ -249,11 +260,13 @@ def _network(
         return DARTSNetwork, {"channels": 4, "cells": 3}, DARTS_OPERATIONS
     if isinstance(space, ENASMacroSpace):
         return ENASMacroNetwork, {"channels": 8}, OPERATIONS
+    if isinstance(space, HierarchicalSpace):
+        return HierarchicalNetwork, {"channels": 8, "cells": 1}, OPERATIONS
     if isinstance(space, CellSpace):
         if space.on == "edges":
             return NASBench201Network, {"channels": 8, "cells": 1}, OPERATIONS
         return NASBench101Network, {"channels": 32, "cells": 1}, OPERATIONS
     raise InputError(
         f"there is no network for the architectures of the space {space.name}; "
-        "it must be one of cells or chains, or of DARTS or ENAS"
+        "it must be one of cells or chains, hierarchical cells, or of DARTS or ENAS"
     )

@@ -13,6 +13,7 @@ from graphbo.spaces.cell import CellSpace
 from graphbo.spaces.chain import ChainSpace
 from graphbo.spaces.darts import DARTSSpace
 from graphbo.spaces.enas import ENASMacroSpace
+from graphbo.spaces.hierarchical import HierarchicalSpace
 from graphbo.spaces.nasbench101 import NASBench101Space
 from graphbo.spaces.nasbench201 import NASBench201Space
 
@@ -21,11 +22,12 @@ SPACES: Mapping[str, Callable[..., SearchSpace]] = {
     "chain": ChainSpace,
     "darts": DARTSSpace,
     "enas": ENASMacroSpace,
+    "hierarchical": HierarchicalSpace,
     "nasbench101": NASBench101Space,
     "nasbench201": NASBench201Space,
 }
 _LISTS: Mapping[str, type] = {"operations": str, "pools": str, "widths": int}
-_NUMBERS = {"nodes", "max_edges", "max_depth", "max_vertices", "layers"}
+_NUMBERS = {"nodes", "max_edges", "max_depth", "max_vertices", "layers", "motifs", "motif_nodes"}
 _LARGEST = 200
 
 
@@ -34,8 +36,8 @@ def space_from_settings(settings: Mapping[str, Any], *, where: str = "[space]") 
 
     Args:
         settings: ``type`` is one of ``"cell"``, ``"chain"``, ``"darts"``, ``"enas"``,
-            ``"nasbench101"`` and ``"nasbench201"``; the others are the arguments of that space's
-            class.
+            ``"hierarchical"``, ``"nasbench101"`` and ``"nasbench201"``; the others are the
+            arguments of that space's class.
         where: How error messages call the settings.
 
     Raises:

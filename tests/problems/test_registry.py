@@ -40,6 +40,7 @@ def test_without_a_folder_there_are_the_problems_that_need_none() -> None:
         "shapes",
         "darts-shapes",
         "enas-shapes",
+        "hierarchical-shapes",
         *TUNED,
     ]
 
@@ -57,6 +58,7 @@ def test_images_in_the_folder_are_problems(folder: Path) -> None:
         "mnist",
         "darts-shapes",
         "enas-shapes",
+        "hierarchical-shapes",
         "nasbench201-cifar10",
         *TUNED,
     ]
@@ -87,6 +89,7 @@ def test_a_table_of_the_package_is_the_first_problem(shipped: Path, folder: Path
         "shapes",
         "darts-shapes",
         "enas-shapes",
+        "hierarchical-shapes",
         "nasbench201-cifar10",
         *TUNED,
     ]
@@ -108,6 +111,7 @@ def test_the_folder_is_named_in_the_environment(
         "shapes",
         "darts-shapes",
         "enas-shapes",
+        "hierarchical-shapes",
         "nasbench201-cifar10",
         *TUNED,
     ]
@@ -152,4 +156,4 @@ def test_listing_imports_nothing_heavy(folder: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     in_the_package = len(list((Path(tables.__file__).parent / "data").glob("*.npz")))
-    assert done.stdout.split("\n")[:2] == [str(5 + len(TUNED) + in_the_package), "set()"]
+    assert done.stdout.split("\n")[:2] == [str(6 + len(TUNED) + in_the_package), "set()"]

@@ -71,7 +71,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_each_dataset_in_a_file_makes_a_problem(folder: Path) -> None:
     names = [name for name, _ in list_problems(folder) if name not in shipped_problems()]
     tables = ["nasbench201-foo-16", "nasbench201-bar", "nasbench101"]
-    assert names[:7] == ["digits", "shapes", "darts-shapes", "enas-shapes", *tables]
+    assert names[:8] == [
+        "digits",
+        "shapes",
+        "darts-shapes",
+        "enas-shapes",
+        "hierarchical-shapes",
+        *tables,
+    ]
     assert "200 epochs" in dict(list_problems(folder))["nasbench201-foo-16"]
 
 

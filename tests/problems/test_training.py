@@ -27,6 +27,7 @@ from graphbo.spaces import (
     ChainSpace,
     DARTSSpace,
     ENASMacroSpace,
+    HierarchicalSpace,
     NASBench101Space,
     NASBench201Space,
     PoolSpace,
@@ -92,6 +93,7 @@ def test_problems_on_real_images_build_networks_that_fit_them(data_folder: Path,
     [
         ("darts-shapes", 4, DARTSSpace, "pairs of cells of DARTS"),
         ("enas-shapes", 6, ENASMacroSpace, "networks of six layers of ENAS"),
+        ("hierarchical-shapes", 4, HierarchicalSpace, "hierarchical cells of three motifs"),
     ],
 )
 def test_other_spaces_have_a_problem_on_shapes(
@@ -123,6 +125,7 @@ def test_an_unknown_training_problem_is_named() -> None:
         ChainSpace(2, ["conv3x3"], ["maxpool2"], [4, 8]),
         DARTSSpace(["sep_conv_3x3", "skip_connect"], nodes=1),
         ENASMacroSpace(3, ["conv3x3", "maxpool3x3"]),
+        HierarchicalSpace(motifs=1, motif_nodes=2, nodes=3),
     ],
 )
 def test_every_space_has_its_networks(images: ImageData, space: Any) -> None:
