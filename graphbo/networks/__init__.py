@@ -3,6 +3,8 @@
 from graphbo.networks.chain import ChainNetwork
 from graphbo.networks.darts import DARTS_OPERATIONS, DARTSNetwork
 from graphbo.networks.deployment import Deployment
+from graphbo.networks.enas import ENASMacroNetwork
+from graphbo.networks.hierarchical import HierarchicalNetwork
 from graphbo.networks.memory import activation_memory, flash_size
 from graphbo.networks.nasbench101 import NASBench101Network
 from graphbo.networks.nasbench201 import NASBench201Network
@@ -16,6 +18,8 @@ __all__ = [
     "ChainNetwork",
     "DARTSNetwork",
     "Deployment",
+    "ENASMacroNetwork",
+    "HierarchicalNetwork",
     "NASBench101Network",
     "NASBench201Network",
     "RandomlyWiredNetwork",

@@ -22,6 +22,21 @@ def conv_bn_relu(in_channels: int, out_channels: int, kernel_size: int = 3) -> n
     )
 
 
+def separable_conv_bn_relu(
+    in_channels: int, out_channels: int, kernel_size: int = 3
+) -> nn.Sequential:
+    """Return a depthwise and a 1x1 convolution, batch norm and ReLU, in this order, at stride 1."""
+    return nn.Sequential(
+        nn.Conv2d(
+            *(in_channels, in_channels, kernel_size),
+            padding=kernel_size // 2,
+            groups=in_channels,
+            bias=False,
+        ),
+        *conv_bn_relu(in_channels, out_channels, kernel_size=1),
+    )
+
+
 def relu_conv_bn(
     in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1
 ) -> nn.Sequential:
@@ -61,6 +76,12 @@ OPERATIONS: dict[str, Factory] = {
     "conv3x3": partial(conv_bn_relu, kernel_size=3),
     "conv5x5": partial(conv_bn_relu, kernel_size=5),
     "maxpool3x3": _unparametrised(partial(nn.MaxPool2d, 3, stride=1, padding=1)),
+    # ENAS, beside convolutions and maximum pooling as above
+    "sepconv3x3": partial(separable_conv_bn_relu, kernel_size=3),
+    "sepconv5x5": partial(separable_conv_bn_relu, kernel_size=5),
+    "avgpool3x3": _unparametrised(
+        partial(nn.AvgPool2d, 3, stride=1, padding=1, count_include_pad=False)
+    ),
     # With ceil mode an image of one pixel passes unchanged.
     "maxpool2": _unparametrised(partial(nn.MaxPool2d, 2, ceil_mode=True)),
     "avgpool2": _unparametrised(partial(nn.AvgPool2d, 2, ceil_mode=True)),

@@ -83,7 +83,8 @@ def load_problem_file(path: str | Path, data: str | Path | None = None) -> Probl
 
     which takes the space of NAS-Bench-201 if there is no other. The network around a cell is
     `NASBench201Network` where operations sit on edges, `NASBench101Network` where they sit on
-    nodes; a chain is a `ChainNetwork`, cells of DARTS make a `DARTSNetwork`, random graphs a
+    nodes; a chain is a `ChainNetwork`, hierarchical cells make a `HierarchicalNetwork`, cells of
+    DARTS a `DARTSNetwork`, layers of ENAS an `ENASMacroNetwork`, random graphs a
     `RandomlyWiredNetwork`, chains of RegNet a `RegNetNetwork`.
 
     In ``[train]``, hyperparameters are attributes of `Recipe` and arguments of the space's network,

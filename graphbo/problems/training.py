@@ -15,6 +15,8 @@ from graphbo.problems.base import Problem
 from graphbo.spaces.base import SearchSpace
 from graphbo.spaces.cell import CellSpace
 from graphbo.spaces.darts import DARTSSpace
+from graphbo.spaces.enas import ENASMacroSpace
+from graphbo.spaces.hierarchical import HierarchicalSpace
 from graphbo.spaces.joint import JointSpace
 from graphbo.spaces.nasbench201 import NASBench201Space
 from graphbo.spaces.product import SEPARATOR
@@ -67,6 +69,22 @@ TRAINING_PROBLEMS: Mapping[str, _Setting] = {
         "pairs of cells of DARTS",
         "shapes",
     ),
+    "enas-shapes": _Setting(
+        {"epochs": 6},
+        {"channels": 8, "stem_stride": 2},
+        {"train": 1000, "validation": 1000, "test": 1000},
+        partial(ENASMacroSpace, 6),
+        "networks of six layers of ENAS",
+        "shapes",
+    ),
+    "hierarchical-shapes": _Setting(
+        {"epochs": 4},
+        {"channels": 8, "cells": 1, "stem_stride": 2},
+        {"train": 1000, "validation": 1000, "test": 1000},
+        partial(HierarchicalSpace, motifs=3, motif_nodes=3, nodes=4),
+        "hierarchical cells of three motifs",
+        "shapes",
+    ),
     "wired-shapes": _Setting(
         {"epochs": 4, "batch_size": 32},
         {"channels": 16, "stages": 2, "stem_stride": 2},
@@ -102,12 +120,13 @@ def list_training_problems(data: str | Path | None = None) -> list[tuple[str, st
 
 
 def training_problem(name: str, data: str | Path | None = None) -> Problem:
-    """Return the problem of training cells of NAS-Bench-201, or other networks, on a dataset.
+    """Return the problem of training cells or whole networks on a dataset.
 
     The networks are small: one cell in each of three stages, whose first has 8 or 16 channels; of
-    DARTS one normal and two reduction cells, the first with 4 channels at a node; two stages of
-    a random graph with 16 and 32 channels. They train for seconds, half a minute on CIFAR-10, on
-    one CPU core. The images are described where they are made: `graphbo.datasets.digits`,
+    DARTS one normal and two reduction cells, the first with 4 channels at a node; of ENAS six
+    layers, the first two with 8 channels; two stages of a random graph with 16 and 32 channels.
+    They train for seconds, half a minute on CIFAR-10, on one CPU core. The images are described
+    where they are made: `graphbo.datasets.digits`,
     `graphbo.datasets.shapes` and `graphbo.datasets.folder_images`.
 
     Args:
@@ -152,8 +171,9 @@ def problem_from_images(
     Args:
         images: A dataset.
         space: A space of cells or chains whose operations `graphbo.networks.OPERATIONS` knows, or
-            one of DARTS, of random graphs or of RegNet, or a `JointSpace` of one with settings of
-            the recipe and arguments of the skeleton; by default that of NAS-Bench-201.
+            one of hierarchical cells, DARTS, ENAS, random graphs or RegNet, or a `JointSpace` of
+            one with settings of the recipe and arguments of the skeleton; by default that of
+            NAS-Bench-201.
         recipe: How to train; by default `Recipe` with its default values.
         name: The problem's name; by default that of the images.
         description: One line.
@@ -161,10 +181,12 @@ def problem_from_images(
         deployment: How the networks are to run, for what they cost there.
         **network: Arguments of the space's skeleton: `NASBench201Network` where operations sit on
             edges, `NASBench101Network` where they sit on nodes, `ChainNetwork` for chains,
-            `DARTSNetwork` for a `DARTSSpace`, `RandomlyWiredNetwork` for a `RandomlyWiredSpace`,
-            `RegNetNetwork` for a `RegNetSpace`. By default the cells' skeletons have one cell in
-            each stage and 8 or 32 channels, that of DARTS has 3 cells and 4 channels, that of
-            random graphs 2 stages and 16 channels, and that of RegNet 16 channels at first.
+            `HierarchicalNetwork` for a `HierarchicalSpace`, `DARTSNetwork` for a `DARTSSpace`,
+            `ENASMacroNetwork` for an `ENASMacroSpace`, `RandomlyWiredNetwork` for a
+            `RandomlyWiredSpace`, `RegNetNetwork` for a `RegNetSpace`. By default the cells'
+            skeletons have one cell in each stage and 8 or 32 channels, that of DARTS has 3 cells
+            and 4 channels, that of ENAS 8 channels, that of random graphs 2 stages and 16 channels,
+            and that of RegNet 16 channels at first.
 
     Raises:
         InputError: If an operation, an argument or a hyperparameter is unknown, or out of range.
@@ -200,7 +222,8 @@ def skeleton(space: SearchSpace, images: ImageData, **network: Any) -> Callable[
     """Return what builds the network of each of a space's architectures for some images.
 
     Args:
-        space: A space of cells or chains, or one of DARTS, of random graphs or of RegNet.
+        space: A space of cells, hierarchical ones too, or chains, or one of DARTS, ENAS, random
+            graphs or RegNet.
         images: They give the number of classes and of input channels.
         **network: As in `problem_from_images`.
 
@@ -250,6 +273,8 @@ def _network(
         OPERATIONS,
         ChainNetwork,
         DARTSNetwork,
+        ENASMacroNetwork,
+        HierarchicalNetwork,
         NASBench101Network,
         NASBench201Network,
         RandomlyWiredNetwork,
@@ -264,6 +289,10 @@ def _network(
         return ChainNetwork, {}, OPERATIONS
     if isinstance(space, DARTSSpace):
         return DARTSNetwork, {"channels": 4, "cells": 3}, DARTS_OPERATIONS
+    if isinstance(space, ENASMacroSpace):
+        return ENASMacroNetwork, {"channels": 8}, OPERATIONS
+    if isinstance(space, HierarchicalSpace):
+        return HierarchicalNetwork, {"channels": 8, "cells": 1}, OPERATIONS
     if isinstance(space, RandomlyWiredSpace):
         return RandomlyWiredNetwork, {"channels": 16, "stages": 2}, space.operations
     if isinstance(space, CellSpace):
@@ -272,5 +301,6 @@ def _network(
         return NASBench101Network, {"channels": 32, "cells": 1}, OPERATIONS
     raise InputError(
         f"there is no network for the architectures of the space {space.name}; "
-        "it must be one of cells or chains, of DARTS, of random graphs or of RegNet"
+        "it must be one of cells, hierarchical ones too, or chains, or of DARTS, ENAS, random "
+        "graphs or RegNet"
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from graphbo.architecture import INPUT, OUTPUT, Architecture
 from graphbo.errors import MissingExtraError
 from graphbo.report.layout import Item, layered_layout
+from graphbo.report.rails import is_chain_with_skips, rail_layout
 from graphbo.spaces.product import SEPARATOR
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def draw(
     """Draw an architecture with its operations as coloured boxes.
 
     Nodes stand in layers by the longest path from the input. An operation on an edge is a box on
-    the edge's line; a node that only sums is a dot.
+    the edge's line; a node that only sums is a dot. A chain with many skip connections stands in
+    one row, and the connections from a node branch off one line beside it.
 
     Args:
         architecture: What to draw.
@@ -64,7 +66,7 @@ class Placement:
     """Where the parts of an architecture stand, in inches.
 
     Attributes:
-        items: The items of `layered_layout`, the nodes first.
+        items: The items of the layout, the nodes first.
         size: The width and height of each.
         x: The centres.
         y: The centres.
@@ -96,7 +98,8 @@ class Placement:
 
 def place(architecture: Architecture) -> Placement:
     """Give the parts of an architecture their places."""
-    items = layered_layout(architecture)
+    layout = rail_layout if is_chain_with_skips(architecture) else layered_layout
+    items = layout(architecture)
     size = {item: _size(item.label) for item in items}
     return Placement(
         items, size, _columns(items, size), {item: -item.lane * _LANE for item in items}

@@ -6,6 +6,8 @@ from graphbo.spaces.cell import CellSpace
 from graphbo.spaces.chain import ChainSpace
 from graphbo.spaces.darts import DARTSCellSpace, DARTSSpace, Genotype
 from graphbo.spaces.declarative import space_from_settings
+from graphbo.spaces.enas import ENASMacroSpace
+from graphbo.spaces.hierarchical import HierarchicalSpace, Hierarchy, flattened
 from graphbo.spaces.joint import FixedSpace, HyperparameterSpace, JointSpace
 from graphbo.spaces.joint_pool import JointPoolSpace
 from graphbo.spaces.nasbench101 import NASBench101Space
@@ -23,9 +25,12 @@ __all__ = [
     "DARTSSpace",
     "Decision",
     "Design",
+    "ENASMacroSpace",
     "EditDistances",
     "FixedSpace",
     "Genotype",
+    "HierarchicalSpace",
+    "Hierarchy",
     "HyperparameterSpace",
     "JointPoolSpace",
     "JointSpace",
@@ -38,5 +43,6 @@ __all__ = [
     "Row",
     "SearchSpace",
     "edit_distance",
+    "flattened",
     "space_from_settings",
 ]

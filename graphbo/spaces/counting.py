@@ -1,4 +1,4 @@
-"""How many cells there are in which every node reads two others."""
+"""How many cells there are if the numbering of their nodes does not matter."""
 
 from __future__ import annotations
 
@@ -49,6 +49,40 @@ def distinct_cells(nodes: int, operations: int) -> int:
                 edges = {(u, v): (moved[u], moved[v]) for v, us in wiring.items() for u in us}
                 total += number[kind] * operations ** len(_cycles(edges))
     return total // math.factorial(nodes)
+
+
+@lru_cache
+def distinct_edge_cells(nodes: int, operations: int) -> int:
+    """Return how many cells there are with operations on edges, and at most so many nodes.
+
+    By Burnside's lemma, for each graph without operations: the mean, over its symmetries, of the
+    ways to put an operation on each edge that a symmetry leaves as they are.
+
+    Args:
+        nodes: The largest number of nodes, input and output included; the time is exponential in
+            its square.
+        operations: The number of operations.
+
+    Returns:
+        The number of cells, the empty one included.
+    """
+    total = 1
+    for n in range(2, nodes + 1):
+        pairs = list(combinations(range(n), 2))
+        images = [(0, *inner, n - 1) for inner in permutations(range(1, n - 1))]
+        known: set[frozenset[tuple[int, int]]] = set()
+        for taken in product((False, True), repeat=len(pairs)):
+            graph = frozenset(pair for pair, there in zip(pairs, taken, strict=True) if there)
+            # Where each node has an edge from an earlier and one to a later, none can be pruned.
+            if {u for u, _ in graph} != {*range(n - 1)} or {v for _, v in graph} != {*range(1, n)}:
+                continue
+            moved = [{(u, v): (image[u], image[v]) for u, v in graph} for image in images]
+            if known.isdisjoint(frozenset(edges.values()) for edges in moved):
+                known.add(graph)
+                symmetries = [edges for edges in moved if graph == frozenset(edges.values())]
+                fixed = sum(operations ** len(_cycles(edges)) for edges in symmetries)
+                total += fixed // len(symmetries)
+    return total
 
 
 def _is_acyclic(wiring: dict[int, tuple[int, ...]]) -> bool:

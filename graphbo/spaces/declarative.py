@@ -12,6 +12,8 @@ from graphbo.spaces.base import SearchSpace
 from graphbo.spaces.cell import CellSpace
 from graphbo.spaces.chain import ChainSpace
 from graphbo.spaces.darts import DARTSSpace
+from graphbo.spaces.enas import ENASMacroSpace
+from graphbo.spaces.hierarchical import HierarchicalSpace
 from graphbo.spaces.nasbench101 import NASBench101Space
 from graphbo.spaces.nasbench201 import NASBench201Space
 from graphbo.spaces.randomly_wired import RandomlyWiredSpace
@@ -21,6 +23,8 @@ SPACES: Mapping[str, Callable[..., SearchSpace]] = {
     "cell": CellSpace,
     "chain": ChainSpace,
     "darts": DARTSSpace,
+    "enas": ENASMacroSpace,
+    "hierarchical": HierarchicalSpace,
     "nasbench101": NASBench101Space,
     "nasbench201": NASBench201Space,
     "randomly-wired": RandomlyWiredSpace,
@@ -39,9 +43,9 @@ def space_from_settings(settings: Mapping[str, Any], *, where: str = "[space]") 
     """Build a search space from settings, such as the ``[space]`` table of a TOML file.
 
     Args:
-        settings: ``type`` is one of ``"cell"``, ``"chain"``, ``"darts"``, ``"nasbench101"``,
-            ``"nasbench201"``, ``"randomly-wired"`` and ``"regnet"``; the others are the arguments
-            of that space's class.
+        settings: ``type`` is one of ``"cell"``, ``"chain"``, ``"darts"``, ``"enas"``,
+            ``"hierarchical"``, ``"nasbench101"``, ``"nasbench201"``, ``"randomly-wired"`` and
+            ``"regnet"``; the others are the arguments of that space's class.
         where: How error messages call the settings.
 
     Raises:

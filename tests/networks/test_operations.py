@@ -25,6 +25,8 @@ def test_halving_rounds_up_and_stops_at_one_pixel(label: str, size: int, halved:
         ("conv1x1", 4 * 6 + 2 * 6),
         ("conv3x3", 9 * 4 * 6 + 2 * 6),
         ("conv5x5", 25 * 4 * 6 + 2 * 6),
+        ("sepconv3x3", 9 * 4 + 4 * 6 + 2 * 6),
+        ("sepconv5x5", 25 * 4 + 4 * 6 + 2 * 6),
     ],
 )
 def test_convolutions_have_weights_and_a_scale_and_shift_per_channel(
@@ -33,9 +35,10 @@ def test_convolutions_have_weights_and_a_scale_and_shift_per_channel(
     assert sum(p.numel() for p in operation(label, 4, 6).parameters()) == count
 
 
-def test_average_pooling_of_a_constant_image_leaves_it_as_it_is() -> None:
+@pytest.mark.parametrize("label", ["avg_pool_3x3", "avgpool3x3"])
+def test_average_pooling_of_a_constant_image_leaves_it_as_it_is(label: str) -> None:
     image = torch.full((1, 2, 4, 4), 3.0)
-    torch.testing.assert_close(operation("avg_pool_3x3", 2, 2)(image), image)
+    torch.testing.assert_close(operation(label, 2, 2)(image), image)
 
 
 def test_nas_bench_201_convolutions_end_with_batch_norm_the_others_with_relu() -> None:

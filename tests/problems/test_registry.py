@@ -23,7 +23,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-TRAINED = ["digits", "shapes", "darts-shapes", "wired-shapes", "regnet-shapes"]
+TRAINED = [
+    *("digits", "shapes", "darts-shapes", "enas-shapes", "hierarchical-shapes", "wired-shapes"),
+    "regnet-shapes",
+]
 TUNED = ["cells-digits", "mlp-digits", "branin", "hartmann6", "rosenbrock4", "ackley8"]
 
 
@@ -51,6 +54,8 @@ def test_images_in_the_folder_are_problems(folder: Path) -> None:
         "shapes",
         "mnist",
         "darts-shapes",
+        "enas-shapes",
+        "hierarchical-shapes",
         "wired-shapes",
         "regnet-shapes",
         "nasbench201-cifar10",

@@ -26,11 +26,14 @@ from graphbo.spaces import (
     CellSpace,
     ChainSpace,
     DARTSSpace,
+    ENASMacroSpace,
+    HierarchicalSpace,
     NASBench101Space,
     NASBench201Space,
     PoolSpace,
     RandomlyWiredSpace,
     RegNetSpace,
+    SearchSpace,
 )
 from graphbo.training.recipe import Recipe
 from graphbo.trial import Job
@@ -87,11 +90,21 @@ def test_problems_on_real_images_build_networks_that_fit_them(data_folder: Path,
     assert logits.shape == (4, int(y.max()) + 1)
 
 
-def test_darts_shapes_trains_pairs_of_cells() -> None:
-    problem = get_problem("darts-shapes")
-    assert (problem.name, problem.fidelity) == ("darts-shapes", {"epochs": 4})
-    assert isinstance(problem.space, DARTSSpace)
-    assert "pairs of cells of DARTS" in problem.description
+@pytest.mark.parametrize(
+    ("name", "epochs", "space", "description"),
+    [
+        ("darts-shapes", 4, DARTSSpace, "pairs of cells of DARTS"),
+        ("enas-shapes", 6, ENASMacroSpace, "networks of six layers of ENAS"),
+        ("hierarchical-shapes", 4, HierarchicalSpace, "hierarchical cells of three motifs"),
+    ],
+)
+def test_other_spaces_have_a_problem_on_shapes(
+    name: str, epochs: int, space: type[SearchSpace], description: str
+) -> None:
+    problem = get_problem(name)
+    assert (problem.name, problem.fidelity) == (name, {"epochs": epochs})
+    assert isinstance(problem.space, space)
+    assert problem.description.startswith(description)
     x, y = training_data(problem)
     design = problem.space.sample(np.random.default_rng(0))
     assert network(problem, design.architecture)(x[:4]).shape == (4, int(y.max()) + 1)
@@ -130,6 +143,8 @@ def test_an_unknown_training_problem_is_named() -> None:
         NASBench101Space(4),
         ChainSpace(2, ["conv3x3"], ["maxpool2"], [4, 8]),
         DARTSSpace(["sep_conv_3x3", "skip_connect"], nodes=1),
+        ENASMacroSpace(3, ["conv3x3", "maxpool3x3"]),
+        HierarchicalSpace(motifs=1, motif_nodes=2, nodes=3),
         RandomlyWiredSpace([3], [0.5], [1], [2], seeds=2),
         RegNetSpace([3], [8], [8.0], [2.0]),
     ],
@@ -166,6 +181,7 @@ def test_what_cannot_be_trained_is_named(images: ImageData) -> None:
     fails("operation 'fft' cannot be trained", CellSpace(3, ["fft"], on="edges"))
     fails("operation 'fft-8' cannot be trained", ChainSpace(2, ["fft"], [], [8]))
     fails("operation 'fft' cannot be trained", DARTSSpace(["fft"]))
+    fails("operation 'fft' cannot be trained", ENASMacroSpace(2, ["fft"]))
     fails("drop_path must be a number from 0 to below 1; got 1.0", DARTSSpace(), drop_path=1.0)
     pool = PoolSpace([CONVOLUTION, EMPTY])
     fails("no network for the architectures of the space pool", pool)

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 
 from graphbo.architecture import Architecture
+from graphbo.report.drawing import place
 from graphbo.report.layout import Item, layered_layout
-from graphbo.spaces import NASBench101Space, NASBench201Space
+from graphbo.report.rails import is_chain_with_skips, rail_layout
+from graphbo.spaces import ENASMacroSpace, NASBench101Space, NASBench201Space
 
 SPACES = {"nasbench201": NASBench201Space(), "nasbench101": NASBench101Space()}
 
@@ -89,3 +91,47 @@ def test_crossings_that_can_be_avoided_are_avoided() -> None:
     items = layered_layout(architecture)
     a, b, c, d = items[1:5]
     assert (a.lane < b.lane) == (d.lane < c.lane)
+
+
+# Rails -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layers", [6, 12])
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=20, deadline=None)
+def test_rails_lead_from_a_node_of_one_row_to_all_that_read_it(layers: int, seed: int) -> None:
+    architecture = ENASMacroSpace(layers).sample(np.random.default_rng(seed)).architecture
+    items = rail_layout(architecture)
+    nodes = items[: len(architecture)]
+    assert [item.layer for item in nodes] == list(range(len(nodes)))
+    assert {item.lane for item in nodes} == {0}
+    places = [(item.layer, item.lane) for item in items]
+    assert len(set(places)) == len(places)
+    found = []
+    for source, node in enumerate(nodes):
+        rail = [node]
+        while rail:
+            item = rail.pop()
+            found += [(source, t.layer, "") for t in item.targets if not t.is_bend]
+            rail += [target for target in item.targets if target.is_bend]
+            assert all(target.layer == item.layer + 1 for target in item.targets)
+            assert item is node or all(t.lane == item.lane for t in item.targets if t.is_bend)
+    assert sorted(found) == list(architecture.edges)
+
+
+def test_rails_share_a_lane_where_one_ends_before_the_other_begins() -> None:
+    skips = [(0, 2), (2, 4), (1, 3), (3, 5)]
+    chain = Architecture(["input", *"abcd", "output"], [*((i, i + 1) for i in range(5)), *skips])
+    lanes = {item.layer: item.lane for item in rail_layout(chain) if item.is_bend}
+    assert lanes[1] == lanes[3] == -lanes[2] == -lanes[4]
+
+
+def test_rails_are_for_chains_with_many_skip_connections() -> None:
+    chain = [(i, i + 1) for i in range(5)]
+    skips = [(0, 2), (1, 3), (2, 4), (3, 5)]
+    labels = ["input", *"abcd", "output"]
+    assert is_chain_with_skips(Architecture(labels, [*chain, *skips]))
+    assert not is_chain_with_skips(Architecture(labels, [*chain, *skips[:3]]))
+    assert not is_chain_with_skips(Architecture(labels, [*chain[1:], *skips, (0, 3), (1, 5)]))
+    assert not is_chain_with_skips(Architecture(labels, [*chain, *skips[:3], (3, 5, "skip")]))
+    assert place(Architecture(labels, [*chain, *skips])).height < 2
