@@ -6,7 +6,7 @@ import pytest
 
 from graphbo.architecture import INPUT, OUTPUT, Architecture
 from graphbo.errors import InputError
-from graphbo.spaces import ENASMacroSpace
+from graphbo.spaces import ENASMacroSpace, space_from_settings
 
 SPACE = ENASMacroSpace(3, ["a", "b"])
 
@@ -76,3 +76,10 @@ def test_arguments_that_make_no_space_are_refused(
 @pytest.mark.parametrize("row", [(), (0,) * 7, (2, 0, 0, 0, 0, 0), (0, 0, 2, 0, 0, 0), (-1,) * 6])
 def test_other_rows_are_not_valid(row: tuple[int, ...]) -> None:
     assert not SPACE.is_valid(row)
+
+
+def test_a_file_describes_such_a_space() -> None:
+    space = space_from_settings({"type": "enas", "layers": 3, "operations": ["a", "b"]})
+    assert repr(space) == repr(SPACE)
+    with pytest.raises(InputError, match="layers must be a whole number; got True"):
+        space_from_settings({"type": "enas", "layers": True})

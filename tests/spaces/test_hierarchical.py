@@ -6,7 +6,7 @@ import pytest
 
 from graphbo.architecture import INPUT, OUTPUT, Architecture
 from graphbo.errors import InputError
-from graphbo.spaces import CellSpace, HierarchicalSpace, Hierarchy, flattened
+from graphbo.spaces import CellSpace, HierarchicalSpace, Hierarchy, flattened, space_from_settings
 from graphbo.spaces.counting import distinct_edge_cells
 
 SPACE = HierarchicalSpace(["a", "b"], motifs=2, motif_nodes=3, nodes=3)
@@ -127,3 +127,11 @@ def test_arguments_that_make_no_space_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         HierarchicalSpace(**arguments)  # type: ignore[arg-type]
+
+
+def test_a_file_describes_such_a_space() -> None:
+    settings = {"type": "hierarchical", "motifs": 2, "motif_nodes": 3, "nodes": 3}
+    space = space_from_settings({**settings, "operations": ["a", "b"]})
+    assert repr(space) == repr(SPACE)
+    with pytest.raises(InputError, match="motif_nodes must be a whole number; got '3'"):
+        space_from_settings({**settings, "motif_nodes": "3"})
