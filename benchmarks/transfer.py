@@ -2,11 +2,11 @@
 
 For each seed, ``--source`` studies the one problem for 100 trials, and graph-bo searches the other
 one: with these trials as its prior, with their values negated, so that the best look worst, with
-their values shuffled, which tells nothing, and without a prior. Local search and random search
-stand beside. What is shown is the mean regret over the seeds, and paired differences from the
-search with the prior, with 95 % bootstrap intervals over them.
+their values shuffled, which tells no more than where it looked, and without a prior. Local search
+and random search stand beside. What is shown is the mean regret over the seeds, and paired
+differences from the search with the prior, with 95 % bootstrap intervals over them.
 
-    python benchmarks/transfer.py --seeds 20 --output benchmarks/results/0.1.0/transfer.json
+    python benchmarks/transfer.py --seeds 8 --output benchmarks/results/0.1.0/transfer.json
     python benchmarks/readme_tables.py                # writes the table into docs/warm_starts.md
 """
 
