@@ -315,7 +315,7 @@ class ProposesOneAtMost(RandomSearch):
     ("kind", "message"),
     [
         (ProposesTwice, "twice"),
-        (ForgetsWhatIsPending, "twice|not 4"),
+        (ForgetsWhatIsPending, "twice|not 4|nothing to propose"),
         (LeavesTheSpace, "not a member"),
         (HasAMistakenRow, "must encode its architecture"),
         (IgnoresTheSeed, "another seed"),

@@ -78,7 +78,7 @@ def alone(member: Member, recipe: Recipe = RECIPE, **options: Any) -> Training:
     return train(network, recipe, seed=member.seed, state=member.state, **(defaults | options))
 
 
-def assert_equal(found: Training | Exception, expected: Training, atol: float = 1e-8) -> None:
+def assert_equal(found: Training | Exception, expected: Training, atol: float = 1e-6) -> None:
     """Compare all that a training says: losses, errors, weights, statistics and momentum."""
     assert isinstance(found, Training), found
     assert found.train_loss == pytest.approx(expected.train_loss, rel=0, abs=atol)

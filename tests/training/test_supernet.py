@@ -141,7 +141,7 @@ def test_a_trained_supernet_tells_cells_that_can_learn_from_the_empty_one() -> N
         errors.append(shared.errors([empty, convolutions], train[0], validation))
     chance, good = map(np.mean, zip(*errors, strict=True))
     assert chance == pytest.approx(100 * 2 / 3)
-    assert good < 20
+    assert good < 30
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
