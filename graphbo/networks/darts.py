@@ -11,7 +11,13 @@ from torch.nn import functional
 
 from graphbo.architecture import INPUT, OUTPUT, Architecture
 from graphbo.errors import InputError
-from graphbo.networks.operations import classifier, relu_conv_bn, scaled
+from graphbo.networks.operations import (
+    classifier,
+    relu_conv_bn,
+    relu_separable_conv_bn,
+    scaled,
+    stem,
+)
 from graphbo.spaces.darts import INPUTS, NORMAL, REDUCE
 from graphbo.spaces.product import split
 
@@ -47,28 +53,15 @@ def _skip(channels: int, stride: int) -> nn.Module:
     return nn.Identity() if stride == 1 else FactorizedReduction(channels, channels)
 
 
-def _depthwise(channels: int, kernel_size: int, stride: int, dilation: int = 1) -> list[nn.Module]:
-    """Return ReLU, a depthwise and a 1x1 convolution, and batch norm."""
-    padding = dilation * (kernel_size // 2)
-    return [
-        nn.ReLU(),
-        nn.Conv2d(
-            *(channels, channels, kernel_size, stride, padding, dilation),
-            groups=channels,
-            bias=False,
-        ),
-        nn.Conv2d(channels, channels, 1, bias=False),
-        nn.BatchNorm2d(channels),
-    ]
-
-
 def _separable(channels: int, stride: int, *, kernel_size: int) -> nn.Module:
-    first, second = (_depthwise(channels, kernel_size, each) for each in (stride, 1))
+    first, second = (
+        relu_separable_conv_bn(channels, channels, kernel_size, each) for each in (stride, 1)
+    )
     return nn.Sequential(*first, *second)
 
 
 def _dilated(channels: int, stride: int, *, kernel_size: int) -> nn.Module:
-    return nn.Sequential(*_depthwise(channels, kernel_size, stride, dilation=2))
+    return relu_separable_conv_bn(channels, channels, kernel_size, stride, dilation=2)
 
 
 DARTS_OPERATIONS: dict[str, Callable[[int, int], nn.Module]] = {
@@ -230,10 +223,7 @@ class DARTSNetwork(nn.Module):
             raise InputError(f"drop_path must be at least 0 and below 1; got {drop_path}")
         parts = split(architecture, (NORMAL, REDUCE))
         channels = scaled(channels, width)
-        self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, _STEM * channels, 3, stem_stride, padding=1, bias=False),
-            nn.BatchNorm2d(_STEM * channels),
-        )
+        self.stem = stem(in_channels, _STEM * channels, stem_stride)
         self.cells = nn.ModuleList()
         before, reduced = (_STEM * channels, _STEM * channels), False
         for i in range(cells):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.networks.darts import FactorizedReduction
-from graphbo.networks.operations import classifier, conv_bn_relu, operation, scaled
+from graphbo.networks.operations import classifier, conv_bn_relu, operation, scaled, stem
 
 
 class ENASMacroNetwork(nn.Module):
@@ -65,10 +65,7 @@ class ENASMacroNetwork(nn.Module):
                 f"got {architecture!r}"
             )
         channels = scaled(channels, width)
-        self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, channels, 3, stem_stride, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
-        )
+        self.stem = stem(in_channels, channels, stem_stride)
         self.skips = [[u for u in range(v - 1) if (u, v) in edges] for v in range(count + 1)]
         self.layers, self.projections = nn.ModuleList(), nn.ModuleDict()
         self.reductions = nn.ModuleDict()

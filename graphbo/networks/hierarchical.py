@@ -15,13 +15,7 @@ class HierarchicalNetwork(NASBench201Network):
 
     Args:
         architecture: The cell, as in `HierarchicalSpace`. An empty cell is legal.
-        channels: Channels of the first stage.
-        cells: Cells in each stage.
-        classes: Number of classes.
-        in_channels: Channels of the images.
-        width: Multiplies the channels of the first stage, rounded, to at least 1.
-        stages: Number of stages.
-        stem_stride: Stride of the first convolution.
+        channels: Channels of the first stage; all else is as in `NASBench201Network`.
 
     Raises:
         ValueError: If the operations do not sit on the edges or one of them is unknown.
@@ -32,18 +26,7 @@ class HierarchicalNetwork(NASBench201Network):
         torch.Size([8, 10])
     """
 
-    def __init__(
-        self,
-        architecture: Architecture,
-        channels: int = 16,
-        cells: int = 5,
-        classes: int = 10,
-        in_channels: int = 3,
-        width: float = 1.0,
-        stages: int = 3,
-        stem_stride: int = 1,
-    ) -> None:
-        super().__init__(
-            flattened(architecture),
-            *(channels, cells, classes, in_channels, width, stages, stem_stride),
-        )
+    @staticmethod
+    def cell(architecture: Architecture) -> Architecture:
+        """Return the cell without the marks of where its motifs end."""
+        return flattened(architecture)

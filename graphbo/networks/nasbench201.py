@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from graphbo.architecture import INPUT, OUTPUT, Architecture
-from graphbo.networks.operations import classifier, operation, relu_conv_bn, scaled
+from graphbo.networks.operations import classifier, operation, relu_conv_bn, scaled, stem, total
 
 
 class EdgeCell(nn.Module):
@@ -39,9 +39,9 @@ class EdgeCell(nn.Module):
         incoming[self.input].append(x)
         # The edges are sorted by source, so that a node is complete before it is read.
         for (u, v), module in zip(self.ends, self.operations, strict=True):
-            incoming[v].append(module(_total(incoming[u])))
+            incoming[v].append(module(total(incoming[u])))
         result = incoming[self.output]
-        return _total(result) if result else torch.zeros_like(x)
+        return total(result) if result else torch.zeros_like(x)
 
 
 class NASBench201Network(nn.Module):
@@ -85,20 +85,23 @@ class NASBench201Network(nn.Module):
     ) -> None:
         super().__init__()
         channels = scaled(channels, width)
-        self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, channels, 3, stem_stride, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
-        )
+        self.stem = stem(in_channels, channels, stem_stride)
+        cell = self.cell(architecture)
         layers: list[nn.Module] = []
         for stage in range(stages):
             if stage:
                 layers.append(ResidualReduction(channels))
                 channels *= 2
-            layers += [EdgeCell(architecture, channels) for _ in range(cells)]
+            layers += [EdgeCell(cell, channels) for _ in range(cells)]
         self.layers = nn.Sequential(*layers)
         self.head = nn.Sequential(
             nn.BatchNorm2d(channels), nn.ReLU(), *classifier(channels, classes)
         )
+
+    @staticmethod
+    def cell(architecture: Architecture) -> Architecture:
+        """Return the cell with operations on its edges that an architecture stands for."""
+        return architecture
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images ``n x in_channels x height x width`` to logits ``n x classes``."""
@@ -121,12 +124,5 @@ class ResidualReduction(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``n x c x h x w`` to ``n x 2c x h/2 x w/2``."""
-        total: Tensor = self.shortcut(x) + self.residual(x)
-        return total
-
-
-def _total(tensors: list[Tensor]) -> Tensor:
-    total = tensors[0]
-    for tensor in tensors[1:]:
-        total = total + tensor
-    return total
+        result: Tensor = self.shortcut(x) + self.residual(x)
+        return result

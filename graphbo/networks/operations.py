@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+import operator
+from collections.abc import Callable, Iterable
+from functools import partial, reduce
 
-from torch import nn
+from torch import Tensor, nn
 
 from graphbo.errors import InputError
 
@@ -19,6 +20,31 @@ def conv_bn_relu(in_channels: int, out_channels: int, kernel_size: int = 3) -> n
         nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False),
         nn.BatchNorm2d(out_channels),
         nn.ReLU(),
+    )
+
+
+def stem(in_channels: int, channels: int, stride: int) -> nn.Sequential:
+    """Return a 3x3 convolution and batch norm: where most skeletons begin."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False),
+        nn.BatchNorm2d(channels),
+    )
+
+
+def relu_separable_conv_bn(
+    in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1, dilation: int = 1
+) -> nn.Sequential:
+    """Return ReLU, a depthwise and a 1x1 convolution, and batch norm, in this order."""
+    padding = dilation * (kernel_size // 2)
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(
+            *(in_channels, in_channels, kernel_size, stride, padding, dilation),
+            groups=in_channels,
+            bias=False,
+        ),
+        nn.Conv2d(in_channels, out_channels, 1, bias=False),
+        nn.BatchNorm2d(out_channels),
     )
 
 
@@ -63,14 +89,15 @@ def _unparametrised(make: Callable[[], nn.Module]) -> Factory:
     return factory
 
 
+_average_pooling = _unparametrised(
+    partial(nn.AvgPool2d, 3, stride=1, padding=1, count_include_pad=False)
+)
 OPERATIONS: dict[str, Factory] = {
     # NAS-Bench-201
     "nor_conv_1x1": partial(relu_conv_bn, kernel_size=1),
     "nor_conv_3x3": partial(relu_conv_bn, kernel_size=3),
     "skip_connect": _unparametrised(nn.Identity),
-    "avg_pool_3x3": _unparametrised(
-        partial(nn.AvgPool2d, 3, stride=1, padding=1, count_include_pad=False)
-    ),
+    "avg_pool_3x3": _average_pooling,
     # NAS-Bench-101 and chains
     "conv1x1": partial(conv_bn_relu, kernel_size=1),
     "conv3x3": partial(conv_bn_relu, kernel_size=3),
@@ -79,9 +106,7 @@ OPERATIONS: dict[str, Factory] = {
     # ENAS, beside convolutions and maximum pooling as above
     "sepconv3x3": partial(separable_conv_bn_relu, kernel_size=3),
     "sepconv5x5": partial(separable_conv_bn_relu, kernel_size=5),
-    "avgpool3x3": _unparametrised(
-        partial(nn.AvgPool2d, 3, stride=1, padding=1, count_include_pad=False)
-    ),
+    "avgpool3x3": _average_pooling,
     # With ceil mode an image of one pixel passes unchanged.
     "maxpool2": _unparametrised(partial(nn.MaxPool2d, 2, ceil_mode=True)),
     "avgpool2": _unparametrised(partial(nn.AvgPool2d, 2, ceil_mode=True)),
@@ -103,6 +128,11 @@ def operation(label: str, in_channels: int, out_channels: int) -> nn.Module:
     if label not in OPERATIONS:
         raise ValueError(f"no module for the operation {label!r}; there is {sorted(OPERATIONS)}")
     return OPERATIONS[label](in_channels, out_channels)
+
+
+def total(tensors: Iterable[Tensor]) -> Tensor:
+    """Return the sum of tensors, at least one, each added as it comes."""
+    return reduce(operator.add, tensors)
 
 
 def scaled(channels: int, width: float) -> int:

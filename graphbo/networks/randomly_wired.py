@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from graphbo.architecture import INPUT, OUTPUT, Architecture
 from graphbo.errors import InputError
-from graphbo.networks.operations import classifier, scaled
+from graphbo.networks.operations import classifier, relu_separable_conv_bn, scaled, stem, total
 from graphbo.spaces.randomly_wired import NODE
 
 
@@ -26,22 +26,12 @@ class WiredNode(nn.Module):
     def __init__(self, inputs: int, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
         self.weights = nn.Parameter(torch.zeros(inputs))
-        self.layers = nn.Sequential(
-            nn.ReLU(),
-            nn.Conv2d(
-                in_channels, in_channels, 3, stride, padding=1, groups=in_channels, bias=False
-            ),
-            nn.Conv2d(in_channels, out_channels, 1, bias=False),
-            nn.BatchNorm2d(out_channels),
-        )
+        self.layers = relu_separable_conv_bn(in_channels, out_channels, stride=stride)
 
     def forward(self, tensors: list[Tensor]) -> Tensor:
         """Map tensors ``n x in_channels x h x w`` to one, ``n x out_channels x h' x w'``."""
         weights = self.weights.sigmoid()
-        total = weights[0] * tensors[0]
-        for i, tensor in enumerate(tensors[1:], start=1):
-            total = total + weights[i] * tensor
-        result: Tensor = self.layers(total)
+        result: Tensor = self.layers(total(weights[i] * each for i, each in enumerate(tensors)))
         return result
 
 
@@ -100,10 +90,7 @@ class WiredStage(nn.Module):
             node = int(name)
             values[node] = module([values[source] for source in self.sources[node]])
         ends = [values[source] for source in self.sources[self.output]]
-        total = ends[0]
-        for end in ends[1:]:
-            total = total + end
-        return total / len(ends)
+        return total(ends) / len(ends)
 
 
 class RandomlyWiredNetwork(nn.Module):
@@ -151,10 +138,7 @@ class RandomlyWiredNetwork(nn.Module):
         if stages < 1:
             raise InputError(f"a network has at least 1 stage; got {stages}")
         channels = scaled(channels, width)
-        self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, channels, 3, stem_stride, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
-        )
+        self.stem = stem(in_channels, channels, stem_stride)
         self.stages = nn.Sequential(WiredStage(architecture, channels, channels))
         for _ in range(1, stages):
             self.stages.append(WiredStage(architecture, channels, 2 * channels, stride=2))

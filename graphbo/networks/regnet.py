@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from graphbo.architecture import Architecture
-from graphbo.networks.operations import classifier, conv_bn_relu, scaled
+from graphbo.networks.operations import classifier, conv_bn_relu, scaled, stem
 from graphbo.spaces.regnet import Block, blocks_of
 
 
@@ -85,11 +85,7 @@ class RegNetNetwork(nn.Module):
     ) -> None:
         super().__init__()
         before = scaled(channels, width)
-        self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, before, 3, stem_stride, padding=1, bias=False),
-            nn.BatchNorm2d(before),
-            nn.ReLU(),
-        )
+        self.stem = nn.Sequential(*stem(in_channels, before, stem_stride), nn.ReLU())
         self.blocks = nn.Sequential()
         last = 0
         for block in blocks_of(architecture.pruned()):
