@@ -19,6 +19,7 @@ from torch import Tensor
 
 from graphbo.acquisition.pending import PendingLogEI
 from graphbo.surrogates.model import SurrogateModel
+from graphbo.threads import limited_threads
 
 ACQUISITIONS = ("logei", "qlogei", "qlognei")
 _SAMPLES = 128
@@ -111,7 +112,8 @@ def _up_to(bounds: Tensor, functions: Sequence[PendingLogEI], X: Tensor, weights
     end, block = 0, _BLOCK
     while end < len(X):
         part = order[end : end + block]
-        with _singular_allowed(), _one_thread():
+        # Threads that wait for each other take longer than blocks that are so small.
+        with _singular_allowed(), limited_threads(1):
             values = [function.among(X, part) for function in functions]
         result[part] = _log_mean_exp(values) + weights[part]
         end, block = end + len(part), min(2 * block, _LARGEST_BLOCK)
@@ -161,17 +163,6 @@ def _singular_allowed() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NumericalWarning)
         yield
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Do not share out what is too small for it: threads that wait for each other take longer."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def differentiable_score(

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from graphbo.errors import InputError
-from graphbo.networks.flops import evaluating, limited_threads, wait, zeros
+from graphbo.networks.flops import evaluating, wait, zeros
+from graphbo.threads import limited_threads
 
 RAPL = Path("/sys/class/powercap/intel-rapl:0")
 """Where Linux counts the energy of the first processor package."""

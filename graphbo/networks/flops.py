@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from graphbo.errors import InputError
+from graphbo.threads import limited_threads
 
 
 def parameters(network: nn.Module) -> int:
@@ -112,17 +113,6 @@ def zeros(network: nn.Module, shape: tuple[int, ...]) -> Tensor:
     """Return zeros on the device and of the type of a network."""
     like = next(network.parameters(), torch.zeros(()))
     return torch.zeros(shape, device=like.device, dtype=like.dtype)
-
-
-@contextmanager
-def limited_threads(threads: int | None) -> Iterator[None]:
-    """Let torch use so many CPU threads; None for as many as it is set to use."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(before if threads is None else threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager

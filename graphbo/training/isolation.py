@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import torch
 
+from graphbo.threads import limited_threads
+
 # torch's random state, threads and cuDNN settings are global: they serve one training at a time.
 _GLOBAL_STATE = threading.RLock()
 
@@ -25,16 +27,12 @@ def isolated(seed: int, device: torch.device, threads: int | None = None) -> Ite
     """
     on_cuda = device.type == "cuda"
     with _GLOBAL_STATE, torch.random.fork_rng([device] if on_cuda else []), _cudnn():
-        before = torch.get_num_threads()
         torch.default_generator.manual_seed(seed)
         if on_cuda:
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
-        torch.set_num_threads(threads or before)
-        try:
+        with limited_threads(threads or None):
             yield
-        finally:
-            torch.set_num_threads(before)
 
 
 @contextmanager
