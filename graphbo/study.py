@@ -691,13 +691,11 @@ def _check_numbers(**given: tuple[int, int]) -> None:
 
 def _check_names(goals: Goals, evaluator: Evaluator) -> None:
     """Refuse names that the evaluator is known not to report."""
-    declared = evaluator.facts
-    named = (*evaluator.objectives, *(declared or ()), *evaluator.on_request)
-    reported = list(dict.fromkeys(named))
+    reported = list(evaluator.reported)
     # Where facts are not declared, only the first name can be checked.
-    for name in goals.objectives[:1] if declared is None else goals.names:
+    for name in goals.objectives[:1] if evaluator.facts is None else goals.names:
         if name not in reported:
-            what = "objective" if declared is None else "objective or fact"
+            what = "objective" if evaluator.facts is None else "objective or fact"
             raise InputError(f"the evaluator has no {what} {name!r}, only {reported}")
 
 

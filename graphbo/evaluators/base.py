@@ -93,14 +93,26 @@ class Evaluator(ABC):
 
         Args:
             names: What is not in `on_request` is passed over.
+
+        Raises:
+            InputError: If one cannot be measured here.
         """
         new = [n for n in names if n in self.on_request and n not in self.requested]
         if not new:
             return
+        self._check_request(new)
         factory = self.factory
         self.requested = (*self.requested, *new)
         if factory is not None:
             self.factory = _Requesting(factory, self.requested)
+
+    def _check_request(self, names: Sequence[str]) -> None:  # noqa: B027 (most measure nothing)
+        """Refuse what cannot be measured here, of what is requested anew."""
+
+    @property
+    def reported(self) -> tuple[str, ...]:
+        """The names of what it reports, also on request, as far as they are known beforehand."""
+        return tuple(dict.fromkeys((*self.objectives, *(self.facts or ()), *self.on_request)))
 
     def compute(self, name: str, design: Design, fidelity: Fidelity | None = None) -> float:
         """Return an objective or fact of a design that is cheap and always the same.
@@ -235,16 +247,9 @@ class FunctionEvaluator(Evaluator):
         if costs is not None:
             self.on_request, self.known = costs.names, COMPUTED
 
-    def request(self, names: Iterable[str]) -> None:
-        """Report those costs that are named, from now on.
-
-        Raises:
-            InputError: If one cannot be measured here.
-        """
+    def _check_request(self, names: Sequence[str]) -> None:
         if self.costs is not None:
-            names = list(names)
             self.costs.deployment.check(names)
-        super().request(names)
 
     def compute(self, name: str, design: Design, fidelity: Fidelity | None = None) -> float:
         """Return a cost of the network of a design that follows from it.

@@ -145,17 +145,9 @@ class TableEvaluator(Evaluator):
         if not self._joint:
             refuse_hyperparameters(space, "the table has results")
 
-    def request(self, names: Iterable[str]) -> None:
-        """Report those costs that are named, from now on.
-
-        Raises:
-            InputError: If one cannot be measured here.
-        """
+    def _check_request(self, names: Sequence[str]) -> None:
         if self._costs is not None:
-            names = [name for name in names if name in self.on_request]
-            if names:
-                self._costs.deployment.check(names)
-        super().request(names)
+            self._costs.deployment.check(names)
 
     def values(self, objective: str | None = None, fidelity: Fidelity | None = None) -> Array:
         """Return an objective of everything in the table, NaN where there is no finite entry.

@@ -193,16 +193,8 @@ class TrainingEvaluator(Evaluator):
             return None
         return ("epochs", *COMPUTED, *self.requested)
 
-    def request(self, names: Iterable[str]) -> None:
-        """Measure ``latency_ms`` or ``energy_mj`` of one image after each training, if named.
-
-        Raises:
-            InputError: If it cannot be measured here.
-        """
-        names = [name for name in names if name in self.on_request]
-        if names:
-            self.deployment.check(names, choose_device(self.device))
-        super().request(names)
+    def _check_request(self, names: Sequence[str]) -> None:
+        self.deployment.check(names, choose_device(self.device))
 
     def compute(self, name: str, design: Design, fidelity: Fidelity | None = None) -> float:
         """Return a cost of the network of a design, which is not trained.

@@ -217,21 +217,18 @@ def _deployment(settings: Mapping[str, Any], path: Path) -> Any:
 
 
 def _constraints(settings: Mapping[str, Any], path: Path) -> tuple[Constraint, ...]:
+    entries = _texts(settings, "constraints", path)
     try:
-        return tuple(map(Constraint.parse, _texts(settings, "constraints", path)))
+        return tuple(map(Constraint.parse, entries))
     except InputError as error:
-        text = str(error)
-        raise InputError(
-            text if text.startswith(f"{path}") else f"{path}: constraints: {text}"
-        ) from error
+        raise InputError(f"{path}: constraints: {error}") from error
 
 
 def _check_goals(problem: Problem, path: Path) -> None:
     """Refuse goals that the evaluator is known not to report."""
-    evaluator = problem.evaluator
-    if evaluator.facts is None:
+    if problem.evaluator.facts is None:
         return
-    reported = dict.fromkeys((*evaluator.objectives, *evaluator.facts, *evaluator.on_request))
+    reported = problem.evaluator.reported
     bounds = {str(bound): bound.name for bound in problem.constraints}
     goals = [("objectives", name, name) for name in problem.objectives]
     for key, entry, name in [*goals, *(("constraints", *bound) for bound in bounds.items())]:
@@ -239,7 +236,7 @@ def _check_goals(problem: Problem, path: Path) -> None:
             every = f"it reports {', '.join(reported)}"
             raise InputError(
                 f"{path}: {key}: {entry!r} names what the evaluator does not report; "
-                f"{nearest_names(name, list(reported), every)}"
+                f"{nearest_names(name, reported, every)}"
             )
 
 
