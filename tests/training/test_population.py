@@ -78,7 +78,7 @@ def alone(member: Member, recipe: Recipe = RECIPE, **options: Any) -> Training:
     return train(network, recipe, seed=member.seed, state=member.state, **(defaults | options))
 
 
-def assert_equal(found: Training | Exception, expected: Training, atol: float = 1e-6) -> None:
+def assert_equal(found: Training | Exception, expected: Training, atol: float = 1e-8) -> None:
     """Compare all that a training says: losses, errors, weights, statistics and momentum."""
     assert isinstance(found, Training), found
     assert found.train_loss == pytest.approx(expected.train_loss, rel=0, abs=atol)
@@ -118,7 +118,7 @@ def test_members_of_all_spaces_equal_those_trained_alone(
     drawn = data.draw(st.lists(networks, min_size=2, max_size=4))
     members = [Member(network, seed) for seed, network in enumerate(drawn, start=7)]
     for member, found in zip(members, together(members), strict=True):
-        assert_equal(found, alone(member))
+        assert_equal(found, alone(member), atol=1e-6)  # rounding grows, more on some processors
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4, 8])
