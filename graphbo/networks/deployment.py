@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -134,9 +134,12 @@ class Deployment:
 
     def describe(self) -> Mapping[str, Any]:
         """Return what costs depend on, as JSON values, but for what is as usual."""
-        settings = {name: getattr(self, name) for name in ("bits", "device", "threads")}
-        usual = {"bits": 32, "device": None, "threads": 1}
-        return {name: value for name, value in settings.items() if value != usual[name]}
+        return {
+            each.name: value
+            for each in fields(self)
+            if each.name in ("bits", "device", "threads")
+            and (value := getattr(self, each.name)) != each.default
+        }
 
 
 def choose_measured(device: str) -> torch.device:

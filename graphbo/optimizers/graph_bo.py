@@ -314,14 +314,14 @@ class GraphBO(PoolSearch):
         waiting: torch.Tensor | None = self.surrogate.rows(pending) if pending else None
         rows = self.surrogate.rows(pool)
         # The same pool is scored for each design of a batch; those before it gain it nothing.
-        known = self._scored is not None and self._scored[0] is pool
+        last = self._scored
         values = score(
             self.surrogate.models,
             rows,
             self.acquisition,
             waiting,
             best,
-            bounds=self._scored[1] if self._scored is not None and known else None,
+            bounds=last[1] if last is not None and last[0] is pool else None,
             log_weights=weights,
         )
         self._scored = pool, values

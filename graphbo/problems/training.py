@@ -126,8 +126,8 @@ def training_problem(name: str, data: str | Path | None = None) -> Problem:
     DARTS one normal and two reduction cells, the first with 4 channels at a node; of ENAS six
     layers, the first two with 8 channels; two stages of a random graph with 16 and 32 channels.
     They train for seconds, half a minute on CIFAR-10, on one CPU core. The images are described
-    where they are made: `graphbo.datasets.digits`,
-    `graphbo.datasets.shapes` and `graphbo.datasets.folder_images`.
+    where they are made: `graphbo.datasets.digits`, `graphbo.datasets.shapes` and
+    `graphbo.datasets.folder_images`.
 
     Args:
         name: One of `TRAINING_PROBLEMS`.

@@ -270,15 +270,20 @@ class SearchSpace(ABC):
         # Rows often decode to the same nodes and edges; those need one canonical form, not many.
         drawings: dict[object, Architecture] = {}
         decoded: dict[Row, Architecture] = {}
+        for row, architecture in self._decoded_rows():
+            drawing = architecture.nodes, architecture.edges
+            decoded[row] = drawings.setdefault(drawing, architecture)
+        canonical = [self.encode(architecture) for architecture in dict.fromkeys(drawings.values())]
+        return tuple(Design(decoded[row], row) for row in canonical)
+
+    def _decoded_rows(self) -> Iterator[tuple[Row, Architecture]]:
+        """Yield all valid rows in lexicographic order, with what they encode."""
         for row in self._rows():
             try:
                 architecture = self.decode(row)
             except ValueError:
                 continue
-            drawing = architecture.nodes, architecture.edges
-            decoded[row] = drawings.setdefault(drawing, architecture)
-        canonical = [self.encode(architecture) for architecture in dict.fromkeys(drawings.values())]
-        return tuple(Design(decoded[row], row) for row in canonical)
+            yield row, architecture
 
     # ConfigSpace ----------------------------------------------------------------------------
 

@@ -31,11 +31,7 @@ class FirstRowSpace(SearchSpace):
     def _first(self) -> dict[Architecture, Row]:
         # Rows often decode to the same nodes and edges; those need one canonical form, not many.
         drawings: dict[object, tuple[Architecture, Row]] = {}
-        for row in self._rows():
-            try:
-                architecture = self.decode(row)
-            except ValueError:
-                continue
+        for row, architecture in self._decoded_rows():
             drawings.setdefault((architecture.nodes, architecture.edges), (architecture, row))
         first: dict[Architecture, Row] = {}
         for architecture, row in drawings.values():

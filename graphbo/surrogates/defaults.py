@@ -47,8 +47,8 @@ def default_kernels(space: SearchSpace) -> list[KernelFactory]:
     Weisfeiler-Lehman counts without the names of the parts, so that what is learnt of an operation
     in one serves the others. A space all of whose decisions have an order gets one more, a Matern
     kernel on their places in it: it knows that two numbers are close, where graphs have other
-    labels or not. ``benchmarks/ablation.py`` and ``benchmarks/part_blind.py`` measure
-    what each adds.
+    labels or not. ``benchmarks/ablation.py`` and ``benchmarks/part_blind.py`` measure what the
+    first five add.
 
     Args:
         space: The search space; only its declared properties matter.

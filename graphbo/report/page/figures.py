@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 # Okabe and Ito's, of a brightness that suits light and dark.
 BLUE, RED, GREEN, GREY = "#2b8cc4", "#d55e00", "#1a9e77", "#8c8c8c"
+BROKEN: Json = {"size": 7, "color": RED, "symbol": "circle-open", "line": {"width": 1.5}}
+"""How trials look that break a constraint."""
 _SHADES = ("#8c8c8c", "#cc79a7", "#e69f00", "#56b4e9", "#b08d57", "#7f7fd5")
 _MOST_CURVES, _MOST_POINTS, _LONGEST_TITLE = 300, 200, 36
 
@@ -84,7 +86,7 @@ def anytime(
             [values[i] for i in broken],
             mode="markers",
             name="infeasible",
-            marker={"size": 7, "color": RED, "symbol": "circle-open", "line": {"width": 1.5}},
+            marker=BROKEN,
             hovertemplate="trial %{customdata} breaks a constraint: %{y:.5g}<extra></extra>",
         )
     everything = list(range(len(trials)))

@@ -9,7 +9,16 @@ from typing import Any
 from graphbo.goals import Goals
 from graphbo.report.fronts import Scale, hypervolume_curve, scale_of
 from graphbo.report.page.escaping import text
-from graphbo.report.page.figures import BLUE, GREY, RED, Json, as_json, new_figure, titled
+from graphbo.report.page.figures import (
+    BLUE,
+    BROKEN,
+    GREY,
+    Json,
+    as_json,
+    infeasible,
+    new_figure,
+    titled,
+)
 from graphbo.report.page.trials import operations_of
 from graphbo.trial import Trial, longest
 
@@ -106,14 +115,13 @@ def _front(trials: Sequence[Trial], goals: Goals, i: int, j: int) -> Json:
             **look,
         )
 
-    plain = [trial for trial in others if goals.feasible(trial)]
-    broken = [trial for trial in others if not goals.feasible(trial)]
+    plain = [trial for trial in others if not infeasible(trial, goals)]
+    broken = [trial for trial in others if infeasible(trial, goals)]
     if plain:
         marker: Json = {"size": 6, "color": GREY, "opacity": 0.75}
         add(plain, mode="markers", name="trial", marker=marker)
     if broken:
-        marker = {"size": 7, "color": RED, "symbol": "circle-open", "line": {"width": 1.5}}
-        add(broken, mode="markers", name="infeasible", marker=marker)
+        add(broken, mode="markers", name="infeasible", marker=BROKEN)
     # Of more than two objectives it is the shadow of a surface, which no line bounds.
     line = {"color": BLUE, "width": 2, "shape": "hv"}
     add(
