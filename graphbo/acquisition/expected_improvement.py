@@ -27,7 +27,8 @@ _PRUNING_SAMPLES = 2048
 _MAX_COVARIANCES = 4_000_000
 _FEW = 512  # points that are all scored while others are pending
 _BLOCK, _LARGEST_BLOCK = 128, 1024  # of more points so many are scored first, and then at once
-_EXACT = 64  # so many of the best points are in their right order then
+_FIRST_OPEN = 64  # the first block where only the best point is sought
+_EXACT = 64  # so many of the best points are in their right order else
 _MARGIN = 0.5  # for the sampling error of what is compared with its bound
 
 
@@ -39,6 +40,7 @@ def score(
     best: Sequence[Tensor] | None = None,
     bounds: Tensor | None = None,
     log_weights: Tensor | None = None,
+    blocked: Tensor | None = None,
 ) -> Tensor:
     """Return the logarithm of the expected improvement at each point, averaged over models.
 
@@ -49,8 +51,8 @@ def score(
     score only the points with the largest analytic value; the others get minus infinity.
 
     What a point adds to those pending is at most what it is expected to improve without them. So
-    `PendingLogEI` is evaluated in the order of that bound, until it is beyond reach of the best 64;
-    the other points get the bound.
+    `PendingLogEI` is evaluated in the order of that bound, until it is beyond reach of the best 64,
+    or of the best one that is not blocked; the other points get the bound.
 
     Reference: Ament et al., "Unexpected improvements to expected improvement for Bayesian
     optimization", NeurIPS 2023.
@@ -66,6 +68,8 @@ def score(
             them.
         log_weights: `n` logarithms to add, such as those of the probability that a point keeps
             constraints; they are part of the bounds. Only ``"logei"`` can be given any.
+        blocked: Which points will not be chosen, `n`. It tells that only the best other one is
+            sought; the values of the blocked ones may then be bounds.
 
     Returns:
         `n` values, larger is better.
@@ -92,7 +96,7 @@ def score(
             return _average(joint, X) + weights
         if bounds is None:
             bounds = _average(alone, X) + weights
-        return _up_to(bounds, joint, X, weights)
+        return _up_to(bounds, joint, X, weights, blocked)
     functions = [_monte_carlo(model, kind, pending) for model in models]
     baseline = max(len(getattr(function, "X_baseline", ())) for function in functions)
     affordable = max(_MAX_COVARIANCES // (1 + waiting + baseline) ** 2, 1)
@@ -105,21 +109,31 @@ def score(
     return result
 
 
-def _up_to(bounds: Tensor, functions: Sequence[PendingLogEI], X: Tensor, weights: Tensor) -> Tensor:
+def _up_to(
+    bounds: Tensor,
+    functions: Sequence[PendingLogEI],
+    X: Tensor,
+    weights: Tensor,
+    blocked: Tensor | None,
+) -> Tensor:
     """Return the weighted averages of functions below bounds; the bounds where those are low."""
     order = bounds.argsort(descending=True, stable=True)
     result = bounds.clone()
-    end, block = 0, _BLOCK
-    while end < len(X):
+    end, block, exact = 0, _BLOCK, _EXACT
+    if blocked is not None:
+        order, block, exact = order[~blocked[order]], _FIRST_OPEN, 1
+    while end < len(order):
         part = order[end : end + block]
         # Threads that wait for each other take longer than blocks that are so small.
         with _singular_allowed(), limited_threads(1):
             values = [function.among(X, part) for function in functions]
         result[part] = _log_mean_exp(values) + weights[part]
-        end, block = end + len(part), min(2 * block, _LARGEST_BLOCK)
-        last = result[order[:end]].topk(min(_EXACT, end)).values[-1]
-        if end < len(X) and last >= bounds[order[end]] + _MARGIN:
+        end += len(part)
+        last = result[order[:end]].topk(min(exact, end)).values[-1]
+        within = int((bounds[order[end:]] > last - _MARGIN).sum())
+        if within == 0:
             break
+        block = min(within, 4 * block, _LARGEST_BLOCK)
     return result
 
 

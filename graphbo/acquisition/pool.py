@@ -17,7 +17,7 @@ def greedily(
     pool: Sequence[Design],
     blocked: npt.NDArray[np.bool_],
     n: int,
-    scorer: Callable[[Sequence[Design]], npt.NDArray[np.float64]],
+    scorer: Callable[[Sequence[Design], npt.NDArray[np.bool_]], npt.NDArray[np.float64]],
     finish: Callable[[Design], Design],
 ) -> list[Design]:
     """Choose designs from a pool one after the other, each with the highest score.
@@ -26,13 +26,14 @@ def greedily(
         pool: The designs.
         blocked: Which of them must not be chosen (``n``); those that are chosen join them.
         n: How many to choose; fewer are if no more are open.
-        scorer: Scores the pool, given what was chosen so far.
+        scorer: Scores the pool, given what was chosen so far and what is blocked; the highest score
+            of what is not must be right, and any other not higher than it.
         finish: Makes what is returned of a design that is chosen.
     """
     chosen: list[Design] = []
     while len(chosen) < n and not blocked.all():
         # Rounded, so that what ties but for rounding errors goes to the first.
-        scores = np.round(scorer(chosen), 9)
+        scores = np.round(scorer(chosen, blocked), 9)
         best = int(np.argmax(np.where(blocked, -np.inf, scores)))
         if blocked[best]:  # no open candidate was scored
             best = int(np.flatnonzero(~blocked)[0])

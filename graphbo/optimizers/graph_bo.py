@@ -68,7 +68,7 @@ class PoolSearch(Optimizer):
             pool,
             blocked,
             n - len(chosen),
-            lambda more: self._score(pool, [*waiting, *more], rng),
+            lambda more, blocked: self._score(pool, [*waiting, *more], rng, blocked),
             lambda design: design.described(design.origin or self.name),
         )
         if len(chosen) < n and not self.space.enumerable:  # the pool ends before the space
@@ -107,8 +107,13 @@ class PoolSearch(Optimizer):
         """Get ready to score, once for each ask."""
 
     def _score(
-        self, pool: Sequence[Design], pending: Sequence[Design], rng: np.random.Generator
+        self,
+        pool: Sequence[Design],
+        pending: Sequence[Design],
+        rng: np.random.Generator,
+        blocked: npt.NDArray[np.bool_] | None = None,
     ) -> npt.NDArray[np.float64]:
+        """Return scores; told what is blocked, only the best of the others need be right."""
         raise NotImplementedError
 
     def _estimate(
@@ -128,7 +133,11 @@ class RandomRanking(PoolSearch):
     name = "random-ranking"
 
     def _score(
-        self, pool: Sequence[Design], pending: Sequence[Design], rng: np.random.Generator
+        self,
+        pool: Sequence[Design],
+        pending: Sequence[Design],
+        rng: np.random.Generator,
+        blocked: npt.NDArray[np.bool_] | None = None,
     ) -> npt.NDArray[np.float64]:
         return rng.random(len(pool))
 
@@ -301,8 +310,14 @@ class GraphBO(PoolSearch):
         return [model.train_targets[kept].min() for model in self.surrogate.models]
 
     def _score(
-        self, pool: Sequence[Design], pending: Sequence[Design], rng: np.random.Generator
+        self,
+        pool: Sequence[Design],
+        pending: Sequence[Design],
+        rng: np.random.Generator,
+        blocked: npt.NDArray[np.bool_] | None = None,
     ) -> npt.NDArray[np.float64]:
+        import torch
+
         from graphbo.acquisition.expected_improvement import score
 
         best, weights = self._incumbents(), None
@@ -323,6 +338,7 @@ class GraphBO(PoolSearch):
             best,
             bounds=last[1] if last is not None and last[0] is pool else None,
             log_weights=weights,
+            blocked=None if blocked is None else torch.from_numpy(blocked),
         )
         self._scored = pool, values
         result: npt.NDArray[np.float64] = values.numpy()

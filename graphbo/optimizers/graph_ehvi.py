@@ -121,10 +121,14 @@ class GraphEHVI(GraphBO):
         return estimate
 
     def _score(
-        self, pool: Sequence[Design], pending: Sequence[Design], rng: np.random.Generator
+        self,
+        pool: Sequence[Design],
+        pending: Sequence[Design],
+        rng: np.random.Generator,
+        blocked: npt.NDArray[np.bool_] | None = None,
     ) -> npt.NDArray[np.float64]:
         if self._outcomes is None or not self._several:
-            return super()._score(pool, pending, rng)
+            return super()._score(pool, pending, rng, blocked)
         import torch
 
         if self._scored is None or self._scored[0] is not pool:

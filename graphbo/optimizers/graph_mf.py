@@ -111,7 +111,7 @@ class GraphMF(Racing):
             pool,
             np.array([design in closed for design in pool], dtype=bool),
             n - len(chosen),
-            lambda more: self._score(pool, [*waiting, *more]),
+            lambda more, blocked: self._score(pool, [*waiting, *more], blocked),
             lambda design: self._asked(
                 design.described(design.origin or self.name), self._rung(design)
             ),
@@ -173,13 +173,28 @@ class GraphMF(Racing):
             self.surrogate.fit(designs, rungs, values, fit_on)
             self._fitted_on = fit_on
 
-    def _score(self, pool: Sequence[Design], pending: Sequence[Design]) -> npt.NDArray[np.float64]:
-        """Return the expected improvement after a full training of each design of a pool."""
+    def _score(
+        self,
+        pool: Sequence[Design],
+        pending: Sequence[Design],
+        blocked: npt.NDArray[np.bool_] | None = None,
+    ) -> npt.NDArray[np.float64]:
+        """Return the expected improvement after a full training of each design of a pool.
+
+        Told what is blocked, only the best of the others need be right.
+        """
+        import torch
+
         from graphbo.acquisition.expected_improvement import score
 
         rows = self.surrogate.rows(pool, len(self.rungs) - 1)
         values: npt.NDArray[np.float64] = score(
-            self.surrogate.models, rows, "logei", self._rows_of(pending), self._incumbents()
+            self.surrogate.models,
+            rows,
+            "logei",
+            self._rows_of(pending),
+            self._incumbents(),
+            blocked=None if blocked is None else torch.from_numpy(blocked),
         ).numpy()
         return values
 

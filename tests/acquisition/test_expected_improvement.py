@@ -138,6 +138,24 @@ def test_beside_pending_points_the_best_of_a_large_pool_are_scored_and_the_rest_
     torch.testing.assert_close(quick, score(models, ROWS, "logei", pending, bounds=alone))
 
 
+def test_where_some_points_are_blocked_the_best_of_the_others_is_found_with_less_work(
+    models: list[GraphGP], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone, pending = score(models, ROWS), ROWS[alone_best(models)]
+    monkeypatch.setattr("graphbo.acquisition.expected_improvement._FEW", len(ROWS))
+    whole = score(models, ROWS, "logei", pending)
+    monkeypatch.setattr("graphbo.acquisition.expected_improvement._FEW", 100)
+    monkeypatch.setattr("graphbo.acquisition.expected_improvement._FIRST_OPEN", 8)
+    blocked = torch.zeros(len(ROWS), dtype=torch.bool)
+    blocked[alone.topk(20).indices] = blocked[whole.topk(5).indices] = True
+    quick = score(models, ROWS, "logei", pending, blocked=blocked)
+    assert torch.equal(quick[blocked], alone[blocked])
+    best = int(whole.masked_fill(blocked, -math.inf).argmax())
+    assert int(quick.masked_fill(blocked, -math.inf).argmax()) == best
+    torch.testing.assert_close(quick[best], whole[best])
+    assert (quick == alone).sum() > (score(models, ROWS, "logei", pending) == alone).sum()
+
+
 def alone_best(models: list[GraphGP]) -> Tensor:
     return score(models, ROWS).topk(3).indices
 
