@@ -69,10 +69,7 @@ class Architecture:
         _check_ends(labels, triples)
         if operations is not None:
             _check_labels(labels, triples, operations)
-        order = _topological_order(len(labels), triples)
-        position = {node: i for i, node in enumerate(order)}
-        self.nodes = tuple(labels[node] for node in order)
-        self.edges = tuple(sorted((position[u], position[v], label) for u, v, label in triples))
+        self.nodes, self.edges = _in_order(labels, triples)
 
     @classmethod
     def _trusted(cls, nodes: tuple[str, ...], edges: tuple[Edge, ...]) -> Architecture:
@@ -196,8 +193,8 @@ class Architecture:
                     targets |= successors[state]
         kept = [i for i in range(len(nodes)) if i not in states]
         position = {node: i for i, node in enumerate(kept)}
-        edges = [(position[u], position[v]) for u in kept for v in successors[u]]
-        return Architecture([nodes[i] for i in kept], edges)
+        edges = [(position[u], position[v], "") for u in kept for v in successors[u]]
+        return Architecture._trusted(*_in_order([nodes[i] for i in kept], edges))
 
     # Conversions ---------------------------------------------------------------------------
 
@@ -356,6 +353,16 @@ def _check_labels(
     for label in (*labels, *(edge[2] for edge in edges)):
         if label not in known:
             raise ValueError(f"unknown label {label!r}; the operations are {sorted(operations)}")
+
+
+def _in_order(
+    labels: Sequence[str], edges: Sequence[Edge]
+) -> tuple[tuple[str, ...], tuple[Edge, ...]]:
+    """Return nodes in a topological order that keeps the given one where it can, sorted edges."""
+    order = _topological_order(len(labels), edges)
+    position = {node: i for i, node in enumerate(order)}
+    moved = sorted([(position[u], position[v], label) for u, v, label in edges])
+    return tuple([labels[node] for node in order]), tuple(moved)
 
 
 def _topological_order(n: int, edges: Sequence[Edge]) -> list[int]:

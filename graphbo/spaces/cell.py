@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from functools import cached_property
 
 from graphbo.architecture import INPUT, OUTPUT, Architecture
-from graphbo.spaces.base import Decision, Row, SearchSpace
+from graphbo.spaces.base import Decision, Design, Row, SearchSpace
 
 NONE = "none"
 _MAX_ENUMERABLE = 200_000
@@ -118,6 +119,19 @@ class CellSpace(SearchSpace):
         placements = itertools.permutations(inner, len(cell) - 2)
         rows = [self._place(cell, placement) for placement in placements]
         return min(row for row in rows if row is not None)
+
+    @cached_property
+    def _all_designs(self) -> tuple[Design, ...]:
+        if self.on == "nodes":
+            return super()._all_designs
+        # Rows come in lexicographic order, so the canonical one of a cell comes first.
+        drawings: dict[object, Architecture] = {}
+        first: dict[Architecture, Row] = {}
+        for row, cell in self._decoded_rows():
+            drawing = cell.nodes, cell.edges
+            if drawing not in drawings:
+                first.setdefault(drawings.setdefault(drawing, cell), row)
+        return tuple(Design(cell, row) for cell, row in first.items())
 
     def _check_edges(self, cell: Architecture) -> None:
         if self.on == "nodes" and not cell.edges:
