@@ -438,7 +438,8 @@ class Study:
             try:
                 while True:
                     left = budget.left(self._spending) - dispatcher.running
-                    wanted = min(dispatcher.free * self.batch + self.ahead, left) - len(queue)
+                    wanted = self._wanted(dispatcher.free * self.batch - len(queue), cold)
+                    wanted = min(wanted, left - len(queue))
                     if wanted > 0 and self._asking is None and not self._exhausted:
                         self._begin_ask(wanted, asker)
                         if cold and wanted < left:
@@ -470,6 +471,14 @@ class Study:
                 dispatcher.close()
                 if self._asking is not None:
                     self._end_ask()
+
+    def _wanted(self, missing: int, first: bool) -> int:
+        """Return how many designs to ask for if workers lack some, or have some more (negative)."""
+        if first:
+            return missing + self.ahead
+        # Those that a worker waits for, then those ahead, in parts: neither waits for all.
+        part = self.workers * self.batch
+        return missing if missing > 0 else min(missing + self.ahead, part)
 
     def _job(self, trial: Trial) -> Job:
         earlier = self._earlier(trial.design, trial.fidelity)

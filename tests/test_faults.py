@@ -288,6 +288,22 @@ def test_designs_proposed_ahead_keep_workers_busy_while_the_optimiser_thinks() -
     assert took(ahead=1) < 0.8 * took(ahead=0)
 
 
+def test_designs_that_a_worker_waits_for_are_not_kept_back_for_those_ahead() -> None:
+    asked = []
+
+    class Counting(Recording):
+        def _propose(self, n: int, rng: np.random.Generator) -> Sequence[Design]:
+            asked.append(n)
+            return super()._propose(n, rng)
+
+    optimizer = Counting(seconds=0.05)
+    with ThreadPoolExecutor(2) as executor:
+        search = study(sleepy(0.005), optimizer=optimizer, executor=executor, workers=2, ahead=6)
+        assert len(search.run(trials=30).trials) == 30
+    assert asked[0] == 2 + 6
+    assert max(asked[1:]) <= 2
+
+
 @pytest.mark.parametrize(("trials", "times"), [(2, 0), (6, 1)])
 def test_the_optimiser_is_warmed_up_beside_the_first_evaluations_if_it_is_asked_again(
     trials: int, times: int
