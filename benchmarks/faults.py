@@ -68,9 +68,11 @@ def main(arguments: list[str] | None = None) -> None:
         if part == "kills":
             result[part] = kill_drivers(options.kills)
         elif part == "workers":
-            result[part] = {name: kill_workers(name, options.kills) for name in executors}
+            killed = {name: kill_workers(name, options.kills) for name in executors}
+            result[part] = result.get(part, {}) | killed
         elif part == "overhead":
-            result[part] = {name: overhead(name) for name in ("none", "threads", *executors)}
+            measured = {name: overhead(name) for name in ("none", "threads", *executors)}
+            result[part] = result.get(part, {}) | measured
         else:
             for name in executors:
                 for workers in map(int, options.workers.split(",")):
@@ -181,9 +183,11 @@ def started(name: str, workers: int) -> Iterator[Executor | None]:
         with RayExecutor(num_cpus=workers, include_dashboard=False) as ray:
             yield _warm(ray, workers)
     else:
-        from distributed import Client, LocalCluster
+        from distributed import Client
+        from distributed.deploy.subprocess import SubprocessCluster
 
-        cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+        # The scheduler is a process of its own, as on a cluster.
+        cluster = SubprocessCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
         with cluster, Client(cluster) as client:
             yield _warm(client.get_executor(), workers)
 
@@ -196,7 +200,8 @@ def _warm(executor: Executor, workers: int) -> Executor:
 
 
 def _import() -> None:
-    import graphbo.evaluators  # noqa: F401 (workers take seconds to import it)
+    import graphbo.executors.shipping
+    import graphbo.spaces  # noqa: F401 (workers take seconds to import them)
 
     time.sleep(0.5)
 
