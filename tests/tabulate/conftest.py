@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+
 import pytest
 
 from graphbo.problems.curves import CurveTable
 from graphbo.tabulate import Protocol, build
 from graphbo.training.recipe import Recipe
+
+
+@pytest.fixture(scope="session", autouse=True)
+def small_chunks() -> Iterator[int]:
+    """Eight networks in a chunk, so that a small table has several."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules["graphbo.tabulate.build"], "CHUNK", 8)
+        yield 8
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +33,7 @@ def protocol() -> Protocol:
         space={
             "type": "cell",
             "nodes": 3,
-            "operations": ["skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"],
+            "operations": ["skip_connect", "nor_conv_1x1", "nor_conv_3x3"],
             "on": "edges",
         },
     )
