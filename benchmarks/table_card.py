@@ -9,6 +9,7 @@ Replaces what stands between the marks ``table`` of docs/NAME.md, where NAME is 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from readme_tables import ROOT, fill
@@ -18,18 +19,22 @@ from graphbo.problems.curves import CurveTable
 from graphbo.tabulate.statistics import agreement, by_epoch, figures, statistics
 
 
-def main() -> None:
-    """Rewrite the card."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Rewrite the card.
+
+    Args:
+        arguments: Instead of those of the process.
+    """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", type=Path, help="the table")
     parser.add_argument("--with", type=Path, dest="other", help="a file nasbench201*.npz")
     parser.add_argument("--card", type=Path, help="by default docs/NAME.md")
-    arguments = parser.parse_args()
-    table = CurveTable.read(arguments.file)
-    card = arguments.card or ROOT / "docs" / f"{table.name}.md"
+    options = parser.parse_args(arguments)
+    table = CurveTable.read(options.file)
+    card = options.card or ROOT / "docs" / f"{table.name}.md"
     if not card.exists():
         raise InputError(f"there is no card {card}")
-    fill(card, "table", tables(table, arguments.file.stat().st_size, arguments.other))
+    fill(card, "table", tables(table, options.file.stat().st_size, options.other))
 
 
 def tables(table: CurveTable, size: int, other: Path | None) -> list[str]:

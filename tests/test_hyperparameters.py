@@ -36,15 +36,15 @@ def test_an_objective_takes_what_the_space_has() -> None:
 
 
 def test_a_stored_search_goes_on_to_the_last_design(tmp_path: Path) -> None:
-    whole = graphbo.minimize(both, JOINT, budget=14, seed=2, optimizer="graph-bo")
+    whole = graphbo.minimize(both, JOINT, budget=8, seed=2, optimizer="graph-bo")
     path = tmp_path / "study.sqlite"
-    graphbo.minimize(both, JOINT, budget=9, seed=2, optimizer="graph-bo", storage=path)
-    resumed = graphbo.minimize(both, JOINT, budget=14, seed=2, optimizer="graph-bo", storage=path)
+    graphbo.minimize(both, JOINT, budget=6, seed=2, optimizer="graph-bo", storage=path)
+    resumed = graphbo.minimize(both, JOINT, budget=8, seed=2, optimizer="graph-bo", storage=path)
     assert [t.design for t in resumed.trials] == [t.design for t in whole.trials]
     assert [t.design.row for t in resumed.trials] == [t.design.row for t in whole.trials]
     other = JointSpace(CELLS, ConfigurationSpace({"rate": (0.0, 2.0), "layers": (1, 8)}))
     with pytest.raises(graphbo.InputError, match="holds another study"):
-        graphbo.minimize(both, other, budget=14, seed=2, optimizer="graph-bo", storage=path)
+        graphbo.minimize(both, other, budget=8, seed=2, optimizer="graph-bo", storage=path)
 
 
 def test_a_function_is_minimised_from_the_command_line(

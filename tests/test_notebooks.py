@@ -12,9 +12,12 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 # What a reader waits for and a test need not: the same code on less.
 SMALLER = {
     "01_first_search": [("TRIALS, SEEDS = 40, 3", "TRIALS, SEEDS = 12, 1")],
-    "03_training_and_tables": [("for s in range(3)", "for s in range(1)")],
+    "03_training_and_tables": [
+        ("for s in range(3)", "for s in range(1)"),
+        ("epochs=5, batch_size=16", "epochs=2, batch_size=16"),
+    ],
     "04_embeddings": [
-        ("for s in range(2)", "for s in range(1)"),
+        ("run(trials=20) for s in range(2)", "run(trials=10) for s in range(1)"),
         ("architectures=2000", "architectures=500"),
         ("Settings(epochs=30)", "Settings(epochs=5)"),
     ],

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import importlib
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from graphbo.problems.curves import CurveTable
 
-COMMAND = Path(__file__).parents[2] / "benchmarks" / "table_card.py"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-def test_it_replaces_what_stands_between_the_marks(tmp_path: Path) -> None:
+def test_it_replaces_what_stands_between_the_marks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = np.array([[0, 0, 0, a, 0, 0] for a in range(1, 5)])
     counts = np.array([[[10, 40], [12, 44]], [[9, 50], [9, 52]], [[8, 60]] * 2, [[7, 70]] * 2])
     table = CurveTable(
@@ -30,8 +32,8 @@ def test_it_replaces_what_stands_between_the_marks(tmp_path: Path) -> None:
     table.write(tmp_path / "small.npz")
     card = tmp_path / "small.md"
     card.write_text("before\n<!-- table:begin -->\nold\n<!-- table:end -->\nafter\n")
-    command = [sys.executable, str(COMMAND), str(tmp_path / "small.npz"), "--card", str(card)]
-    subprocess.run(command, check=True)
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    importlib.import_module("table_card").main([str(tmp_path / "small.npz"), "--card", str(card)])
     text = card.read_text()
     assert text.startswith("before\n<!-- table:begin -->\n|")
     assert text.endswith("|\n<!-- table:end -->\nafter\n")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from graphbo.acquisition.pool import candidates
 from graphbo.architecture import INPUT, OUTPUT, Architecture
 from graphbo.errors import InputError
 from graphbo.goals import Goals
@@ -68,6 +69,13 @@ SEVERAL = ("graph-ehvi", "nsga2", "parego", "random")
 CONSTRAINED = ("graph-bo", "embedding-bo", "one-hot-gp", *SEVERAL)
 CELLS = CellSpace(3, ["a", "b", "c"], on="edges")
 Checkpoints = Callable[[SearchSpace], Path]
+
+
+@pytest.fixture(autouse=True)
+def smaller_pools(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a space too large to list is searched in; the contract does not depend on its size."""
+    assert candidates.__kwdefaults__ is not None
+    monkeypatch.setitem(candidates.__kwdefaults__, "size", 60)
 
 
 def maker(name: str, checkpoint: Checkpoints, **settings: Any) -> Callable[..., Optimizer]:
