@@ -111,12 +111,12 @@ def test_a_linear_model_is_near_chance() -> None:
 @pytest.mark.slow
 def test_convolutions_learn_it_and_pooling_alone_does_not() -> None:
     space = NASBench201Space()
-    data = shapes(1000, 500, 1)
+    data = shapes(600, 500, 1)
     evaluator = TrainingEvaluator(
         partial(NASBench201Network, channels=8, cells=1, in_channels=1),
         data.train,
         data.validation,
-        recipe=Recipe(epochs=10),
+        recipe=Recipe(epochs=6),
     )
     errors = {
         operation: evaluator.evaluate_one(
