@@ -123,10 +123,7 @@ def test_a_pending_point_adds_nothing_to_itself(models: list[GraphGP]) -> None:
 def test_beside_pending_points_the_best_of_a_large_pool_are_scored_and_the_rest_is_bounded(
     models: list[GraphGP], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone, pending = score(models, ROWS), ROWS[alone_best(models)]
-    monkeypatch.setattr("graphbo.acquisition.expected_improvement._FEW", len(ROWS))
-    whole = score(models, ROWS, "logei", pending)
-    monkeypatch.setattr("graphbo.acquisition.expected_improvement._FEW", 100)
+    alone, pending, whole = as_a_large_pool(models, monkeypatch)
     monkeypatch.setattr("graphbo.acquisition.expected_improvement._BLOCK", 32)
     quick = score(models, ROWS, "logei", pending)
     best = whole.topk(64).indices
@@ -141,10 +138,7 @@ def test_beside_pending_points_the_best_of_a_large_pool_are_scored_and_the_rest_
 def test_where_some_points_are_blocked_the_best_of_the_others_is_found_with_less_work(
     models: list[GraphGP], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone, pending = score(models, ROWS), ROWS[alone_best(models)]
-    monkeypatch.setattr("graphbo.acquisition.expected_improvement._FEW", len(ROWS))
-    whole = score(models, ROWS, "logei", pending)
-    monkeypatch.setattr("graphbo.acquisition.expected_improvement._FEW", 100)
+    alone, pending, whole = as_a_large_pool(models, monkeypatch)
     monkeypatch.setattr("graphbo.acquisition.expected_improvement._FIRST_OPEN", 8)
     blocked = torch.zeros(len(ROWS), dtype=torch.bool)
     blocked[alone.topk(20).indices] = blocked[whole.topk(5).indices] = True
@@ -156,8 +150,16 @@ def test_where_some_points_are_blocked_the_best_of_the_others_is_found_with_less
     assert (quick == alone).sum() > (score(models, ROWS, "logei", pending) == alone).sum()
 
 
-def alone_best(models: list[GraphGP]) -> Tensor:
-    return score(models, ROWS).topk(3).indices
+def as_a_large_pool(
+    models: list[GraphGP], monkeypatch: pytest.MonkeyPatch
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return values alone, pending rows and values beside them; later calls score but the best."""
+    alone = score(models, ROWS)
+    pending = ROWS[alone.topk(3).indices]
+    monkeypatch.setattr("graphbo.acquisition.expected_improvement._FEW", len(ROWS))
+    whole = score(models, ROWS, "logei", pending)
+    monkeypatch.setattr("graphbo.acquisition.expected_improvement._FEW", 100)
+    return alone, pending, whole
 
 
 def test_no_pending_points_are_like_none(models: list[GraphGP]) -> None:
