@@ -109,7 +109,7 @@ def compare(
     made = {name: name for name in names}
     if AUTO in made:
         begun = (begun_with(path) for (name, _), path in paths.items() if name == AUTO)
-        made[AUTO] = next(filter(None, begun), None) or _advised(known, budget, batch)
+        made[AUTO] = next(filter(None, begun), None) or _advised(known, goals, budget, batch)
     for name in made.values():
         optimizer = make_optimizer(name, known.space, epochs=known.epochs)
         optimizer.check_problem(known.name, known.fidelity)
@@ -141,12 +141,12 @@ def compare(
     runs = {n: [results[n, s] for s in range(seeds)] for n in names}
     if len(goals.objectives) > 1:
         return _report_fronts(known, goals, runs, longest, folder)
-    if goals.constraints:
-        known, runs = _constrained(known, goals, runs)
+    if goals.constraints or goals.objectives[0] != known.objective:
+        known, runs = _pursued(known, goals, runs)
     return _report(known, runs, longest, budget, folder, made.get(AUTO))
 
 
-def _advised(problem: Problem, budget: Budget, batch: int) -> str:
+def _advised(problem: Problem, goals: Goals, budget: Budget, batch: int) -> str:
     from graphbo.optimizers.auto import recommend
 
     return recommend(
@@ -157,6 +157,7 @@ def _advised(problem: Problem, budget: Budget, batch: int) -> str:
         workers=batch,
         problem=problem.name,
         usual=problem.trials,
+        goals=goals,
     ).optimizer
 
 
@@ -205,13 +206,17 @@ def _report(
     return summary
 
 
-def _constrained(
+def _pursued(
     problem: Problem, goals: Goals, runs: dict[str, list[Result]]
 ) -> tuple[Problem, dict[str, list[Result]]]:
-    """Return a problem with the optimum under constraints, and runs in which only it counts."""
+    """Return a problem with the optimum of other goals, and runs in which only they count."""
+    (objective,) = goals.objectives
     front = true_front(problem, goals)
     optimum = goals.values(front[0])[0] if front else None
-    return replace(problem, optimum=optimum, test_optimum=None, top_permille=None), {
+    known = replace(
+        problem, objective=objective, optimum=optimum, test_optimum=None, top_permille=None
+    )
+    return known, {
         name: [
             replace(result, trials=tuple(_counted(t, goals) for t in result.trials), goals=None)
             for result in results

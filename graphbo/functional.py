@@ -168,5 +168,6 @@ def advise(
         workers=workers,
         problem=problem.name,
         usual=problem.trials,
+        goals=problem.goals,
         measurements=measurements,
     )

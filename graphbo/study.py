@@ -139,6 +139,8 @@ class Result:
         counts = f"trials={len(self.trials)}, failed={self.failed}"
         if self.failed == len(self.trials):
             return f"Result({counts})"
+        if self.goals is not None and not self.front:
+            return f"Result({counts}, none keeps {self.goals.bounds})"
         beside = f", hyperparameters={self.hyperparameters}" if self.hyperparameters else ""
         found = f"value={self.value:.6g}, architecture={self.architecture!r}{beside}"
         return f"Result({found}, {counts})"
@@ -247,6 +249,7 @@ class Study:
                         budget=budget,
                         workers=batch * workers,
                         problem=problem,
+                        goals=goals,
                     ).optimizer
                 )
             epochs = offered_epochs(evaluator, fidelity or {})
@@ -718,7 +721,7 @@ def _named(designs: Sequence[Design]) -> str:
 def _outcomes(evaluation: Evaluation | None, goals: Goals) -> tuple[float | None, str | None]:
     """Return the value of an evaluation, or why it is none for the goals."""
     assert evaluation is not None
-    reported = {**evaluation.facts, **evaluation.objectives}
+    reported = evaluation.outcomes
     numbers = {}
     for name in goals.names:
         kind = "objective" if name in goals.objectives else "fact"

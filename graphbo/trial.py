@@ -51,6 +51,11 @@ class Evaluation:
     facts: Mapping[str, float] = field(default_factory=dict)
     checkpoint: str | None = None
 
+    @property
+    def outcomes(self) -> Mapping[str, float]:
+        """What is reported by name, the objectives and the facts."""
+        return {**self.facts, **self.objectives}
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -92,9 +97,7 @@ class Trial:
     @property
     def outcomes(self) -> Mapping[str, float]:
         """What the evaluation reports by name, its objectives and its facts; empty without one."""
-        if self.evaluation is None:
-            return {}
-        return {**self.evaluation.facts, **self.evaluation.objectives}
+        return {} if self.evaluation is None else self.evaluation.outcomes
 
     @property
     def state(self) -> str:

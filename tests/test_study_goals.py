@@ -96,6 +96,7 @@ def test_the_best_trial_keeps_the_constraints() -> None:
 def test_a_search_without_a_feasible_trial_says_so() -> None:
     result = study(constraints=["size<=-1", "error<=90"]).run(trials=4)
     assert result.front == []
+    assert "none keeps size<=-1.0" in repr(result)
     with pytest.raises(ValueError, match=r"none of the 4 trials keeps size<=-1.0 and error<=90.0"):
         _ = result.best
 

@@ -12,6 +12,7 @@ from graphbo.budget import Budget
 from graphbo.errors import InputError, MissingExtraError
 from graphbo.evaluators.base import Evaluator, offered_epochs
 from graphbo.evaluators.table import TableEvaluator
+from graphbo.goals import Goals
 from graphbo.optimizers.registry import OPTIMIZERS, make_optimizer
 from graphbo.spaces.base import SearchSpace
 from graphbo.trial import Fidelity, Job
@@ -33,6 +34,7 @@ def recommend(
     problem: str | None = None,
     epochs: Sequence[int] = (),
     usual: int = DEFAULT_TRIALS,
+    goals: Goals | None = None,
     measurements: Sequence[Measurement] | None = None,
 ) -> Advice:
     """Return which optimiser the measurements advise, of those that can be used.
@@ -50,15 +52,22 @@ def recommend(
         problem: The name of the problem, if it has one.
         epochs: The numbers of epochs to choose from; by default those of the evaluator.
         usual: The number of trials that is assumed where no other is known.
+        goals: What the search is for, if more is known than that it minimises one objective.
         measurements: By default those that come with the package.
 
     Raises:
-        InputError: If there is less than one worker, or nothing that can be used was measured.
+        InputError: If there is less than one worker, there are several objectives, or nothing that
+            can be used was measured.
     """
     from graphbo.advice import Task, advise_from, read_measurements
 
     if workers < 1:
         raise InputError(f"the number of workers must be at least 1; got {workers}")
+    if goals is not None and len(goals.objectives) > 1:
+        raise InputError(
+            f"optimisers are advised for one objective; for {', '.join(goals.objectives)} name one "
+            "that looks for a front, such as graph-ehvi"
+        )
     budget = budget or Budget(trials=usual)
     fidelity = fidelity or {}
     if not epochs and evaluator is not None:

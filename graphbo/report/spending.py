@@ -97,7 +97,7 @@ def _full_value(problem: Problem, trial: Trial) -> float:
     if not isinstance(problem.evaluator, TableEvaluator):
         return np.nan
     job = Job(trial.design, problem.fidelity, trial.seed)
-    return problem.evaluator.evaluate_one(job).objectives[problem.objective]
+    return problem.evaluator.evaluate_one(job).outcomes[problem.objective]
 
 
 def summarize_spending(points: Array, curves: Mapping[str, Array], unit: str) -> dict[str, Any]:

@@ -183,7 +183,9 @@ def _test_optimum(problem: Problem, runs: Runs) -> float | None:
     if problem.test_optimum is not None:
         return problem.test_optimum
     trials = (trial for results in runs.values() for result in results for trial in result.trials)
-    seen = [error for error in map(_test_error_of, trials) if error is not None]
+    # What breaks a constraint has outcomes, but no value.
+    tests = (_test_error_of(trial) for trial in trials if trial.value is not None)
+    seen = [error for error in tests if error is not None]
     return min(seen, default=None)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,11 @@ def test_what_was_not_measured_is_said() -> None:
         (PROBLEM, {"trials": 3, "epochs": 4.0}, "one budget; got trials=3 and epochs=4.0"),
         (PROBLEM, {"workers": 0}, "workers must be at least 1; got 0"),
         (PROBLEM, {"trials": 0}, "must be greater than 0; got 0"),
+        (
+            replace(PROBLEM, objectives=("validation_error", "size")),
+            {},
+            "for validation_error, size name one that looks for a front, such as graph-ehvi",
+        ),
         (7, {}, "a problem, its name or a search space; got 7"),
     ],
 )

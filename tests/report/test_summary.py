@@ -117,3 +117,13 @@ def test_runs_without_a_result_give_none_and_valid_json() -> None:
     assert entry["found_share"] == 0.0
     assert summary["paired"]["a - b"]["2"] == {"mean": None, "low": None, "high": None}
     assert json.loads(to_json(summary)) == summary
+
+
+def test_what_breaks_a_constraint_is_not_the_best_on_the_test_set() -> None:
+    broken = Evaluation({"validation_error": 1.0, "test_error": 2.0})
+    runs = [
+        Result((*each.trials, Trial(DESIGN, error="breaks size<=3", evaluation=broken)))
+        for each in A
+    ]
+    entry = summarize(replace(PROBLEM, test_optimum=None), {"a": runs}, 5)["optimizers"]["a"]
+    assert entry["test_regret_mean"] == pytest.approx(((6 - 6) + (7 - 6) + (6 - 6)) / 3)
