@@ -36,7 +36,7 @@ def with_ascents(
 
     Args:
         space: The search space.
-        pool: The designs.
+        pool: The designs; of none, nothing is returned.
         exclude: What must not join them.
         scorer: The acquisition function.
         rows: See `ascended`, as for the others.
@@ -44,6 +44,8 @@ def with_ascents(
         pending: Points being evaluated.
         best: What an improvement improves on.
     """
+    if not pool:  # all of a finite space has been seen
+        return []
     reached = ascended(space, pool, scorer(pool), rows, models, pending, best)
     return list(dict.fromkeys([*pool, *(design for design in reached if design not in exclude)]))
 
@@ -79,13 +81,13 @@ def ascended(
     Returns:
         Designs, none if there are no numbers to move.
     """
-    if not isinstance(space, JointSpace) or not pool:
+    if not isinstance(space, JointSpace):
         return []
     beside = space.hyperparameters
     starts = [pool[int(i)] for i in np.argsort(-scores, kind="stable")[:_STARTS]]
     points = rows(starts)
     columns = slice(space.width, space.width + len(beside.columns))
-    numbers = torch.tensor([not column.choices for column in beside.columns])
+    numbers = torch.tensor([not column.choices for column in beside.columns], dtype=torch.bool)
     movable = numbers & (points[:, columns] != INACTIVE)
     if not movable.any():
         return []

@@ -264,8 +264,8 @@ class Optimizer(ABC):
             if design not in exclude:
                 exclude.add(design)
                 chosen.append(design.described(origin))
-        if self.space.enumerable and len(chosen) < n:
-            left = [d for d in self.space.enumerate() if d not in exclude]
+        if len(chosen) < n:
+            left = [design for design in self.space.listed() if design not in exclude]
             picks = rng.permutation(len(left))[: n - len(chosen)]
             chosen += [left[int(i)].described(origin) for i in picks]
         return chosen

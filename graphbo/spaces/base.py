@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -264,6 +264,14 @@ class SearchSpace(ABC):
         if not self.enumerable:
             raise ValueError(f"the space {self.name} is too large to enumerate")
         return self._all_designs
+
+    def listed(self) -> Iterable[Design]:
+        """Yield every design if that can be done in a moment, else nothing.
+
+        A space need not be `enumerable` for that: one with a few hyperparameters is searched by
+        moves and gradient steps, and yet has an end.
+        """
+        return self.enumerate() if self.enumerable else ()
 
     @cached_property
     def _all_designs(self) -> tuple[Design, ...]:

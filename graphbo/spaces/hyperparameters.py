@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ Values = Mapping[str, HyperparameterValue]
 Vector = tuple[float, ...]
 
 _ATTEMPTS = 10_000
+_MOST_LISTED = 10_000
 _SHIFT = 1e13  # of the 13 decimals that a configuration holds
 _STEPS = (0.2, 0.05, 0.0125)
 _NARROWEST, _WIDEST = 0.003, 0.3
@@ -43,7 +45,7 @@ class Hyperparameters:
             other distributions than the uniform only the bounds count.
 
     Raises:
-        InputError: If it has no hyperparameter.
+        InputError: If it has no hyperparameter, or a choice that is neither a text nor a number.
 
     Example:
         >>> space = ConfigurationSpace({"rate": (1e-4, 1.0), "optimizer": ["adam", "sgd"]})
@@ -56,6 +58,13 @@ class Hyperparameters:
         if not len(configuration_space):
             raise InputError("the configuration space has no hyperparameters")
         self.configuration_space = configuration_space
+        for name in configuration_space:
+            for choice in self.choices(name):
+                if not isinstance(choice, str | int | float | bool):
+                    raise InputError(
+                        f"a choice must be a text, a number or a bool; {name} has {choice!r}: "
+                        "give it a name"
+                    )
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
@@ -109,10 +118,12 @@ class Hyperparameters:
             if not self._is_active(name, values):
                 continue
             value = given.get(name)
-            if name not in given or not each.legal_value(value):
+            number = isinstance(each, NumericalHyperparameter)
+            truth = number and isinstance(value, bool)  # which Python takes for a whole number
+            if name not in given or truth or not each.legal_value(value):
                 what = repr(value) if name in given else "nothing"
                 raise InputError(f"{name} must be a value of {each}; got {what}")
-            values[name] = value
+            values[name] = self._scales[name].canonical(value) if name in self._scales else value
         unknown = [name for name in given if name not in values]
         if unknown:
             raise InputError(f"{unknown[0]!r} is no hyperparameter that is active here")
@@ -132,6 +143,19 @@ class Hyperparameters:
     def default(self) -> Values:
         """The default values."""
         return self.read(dict(self.configuration_space.get_default_configuration()))
+
+    @cached_property
+    def listed(self) -> tuple[Values, ...]:
+        """All values but forbidden ones; none beside a float, or if they may be over 10,000."""
+        entries = [scale.entries for scale in self._scales.values()]
+        if not all(entries) or math.prod(map(len, entries)) > _MOST_LISTED:
+            return ()
+        found: dict[Vector, Values] = {}
+        for vector in product(*entries):
+            values = self.values(vector)
+            if values is not None:
+                found.setdefault(self.vector(values), values)
+        return tuple(found.values())
 
     # Moves ----------------------------------------------------------------------------------
 
@@ -244,6 +268,17 @@ class _Interval:
         ends = (low - margin, high + margin)
         self.low, self.high = map(math.log, ends) if log else ends
 
+    @cached_property
+    def entries(self) -> Sequence[float]:
+        """What stands for each value; nothing if there is no end to them."""
+        low, high = map(int, self.bounds)
+        if not self.whole or high - low >= _MOST_LISTED:
+            return ()
+        return [self.entry(value) for value in range(low, high + 1)]
+
+    def canonical(self, value: Any) -> int | float:
+        return int(value) if self.whole else float(value)
+
     def entry(self, value: Any) -> float:
         number = math.log(value) if self.log else float(value)
         entry = (number - self.low) / (self.high - self.low)
@@ -264,6 +299,10 @@ class _Choices:
     def __init__(self, choices: Sequence[Any]) -> None:
         self.choices = tuple(map(_plain, choices))
         self.index = {choice: float(i) for i, choice in enumerate(self.choices)}
+        self.entries = tuple(self.index.values())
+
+    def canonical(self, value: Any) -> HyperparameterValue:
+        return self.choices[int(self.index[_plain(value)])]
 
     def entry(self, value: Any) -> float:
         return self.index[value]

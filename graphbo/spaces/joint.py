@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ConfigSpace import Configuration, ConfigurationSpace
 
     from graphbo.spaces.hyperparameters import Hyperparameters
+
+
+_MOST_LISTED = 100_000
 
 
 class FixedSpace(SearchSpace):
@@ -165,6 +168,15 @@ class JointSpace(SearchSpace):
         child = self.architectures.crossover(_alone(first), _alone(second), rng)
         values = self.hyperparameters.crossover(first.hyperparameters, second.hyperparameters, rng)
         return _joined(child, values)
+
+    def listed(self) -> Iterable[Design]:
+        """Yield every design where there are up to 100,000, else nothing."""
+        if self.enumerable or not self.architectures.enumerable:
+            return super().listed()
+        beside, designs = self.hyperparameters.listed, self.architectures.enumerate()
+        if len(beside) * len(designs) > _MOST_LISTED:
+            return ()
+        return (_joined(design, values) for design in designs for values in beside)
 
     # ConfigSpace ----------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ def with_hyperparameters(space: SearchSpace, factories: Sequence[_Factory]) -> l
     Args:
         space: The search space.
         factories: Factories of kernels on architectures; returned as they are if the space has no
-            hyperparameters.
+            hyperparameters, or constants only.
 
     Raises:
         InputError: If one of them makes models, which know nothing of hyperparameters.
@@ -42,6 +42,8 @@ def with_hyperparameters(space: SearchSpace, factories: Sequence[_Factory]) -> l
             "give the surrogate kernels instead of models"
         )
     columns = space.hyperparameters.columns
+    if not columns and space.width:
+        return list(factories)
     if not space.width:
         return [_Joined(None, 0, columns)]  # type: ignore[list-item]
     return [_Joined(factory, space.width, columns) for factory in factories]  # type: ignore

@@ -184,3 +184,39 @@ def test_spaces_with_other_hyperparameters_are_told_apart() -> None:
     digests = {described(JointSpace(CELLS, each, "same"))["digest"] for each in (one, other)}
     assert len(digests) == 2
     assert described(JointSpace(CELLS, one)) == described(JointSpace(CELLS, one))
+
+
+@pytest.mark.parametrize("choices", [[(3, 3), (5, 5)], [None, "sqrt"]])
+def test_choices_that_no_file_can_hold_are_refused(choices: list[Any]) -> None:
+    settings = ConfigurationSpace({"kernel": CategoricalHyperparameter("kernel", choices)})
+    with pytest.raises(InputError, match=r"must be a text, a number or a bool; kernel has"):
+        HyperparameterSpace(settings)
+
+
+def test_what_is_read_has_the_type_of_its_hyperparameter() -> None:
+    settings = ConfigurationSpace({"n": (1, 8), "x": (0.0, 2.0), "deep": [False, True]})
+    space = HyperparameterSpace(settings)
+    values = space.from_configuration({"n": 3.0, "x": 1, "deep": True}).hyperparameters
+    assert values == {"n": 3, "x": 1.0, "deep": True}
+    assert [type(values[name]) for name in ("n", "x", "deep")] == [int, float, bool]
+    with pytest.raises(InputError, match=r"n must be a value of .*; got True"):
+        space.from_configuration({"n": True, "x": 1.0, "deep": True})
+
+
+def test_what_has_an_end_is_listed_once() -> None:
+    settings = conditional()
+    settings.add(UniformIntegerHyperparameter("depth", 1, 3))
+    assert list(JointSpace(CELLS, settings).listed()) == [], "a rate has no end"
+    finite = ConfigurationSpace({"optimizer": ["sgd", "adam"]})
+    finite.add(UniformIntegerHyperparameter("depth", 1, 3, default_value=1))
+    momentum = OrdinalHyperparameter("momentum", [0.0, 0.5, 0.9])
+    finite.add(momentum)
+    finite.add(EqualsCondition(momentum, finite["optimizer"], "sgd"))
+    finite.add(ForbiddenEqualsClause(finite["depth"], 2))
+    space = JointSpace(CELLS, finite)
+    listed = list(space.listed())
+    assert len(set(listed)) == len(listed) == len(CELLS.enumerate()) * (3 + 1) * 2
+    rng = np.random.default_rng(0)
+    assert {space.sample(rng) for _ in range(50)} <= set(listed)
+    long = JointSpace(CELLS, ConfigurationSpace({"n": (1, 100_000)}))
+    assert list(long.listed()) == []
