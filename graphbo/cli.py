@@ -244,7 +244,7 @@ def _print_result(problem: Problem, result: Result) -> None:
         print(f"None of {count} trials keeps {result.goals.bounds}.")
         return
     if result.goals is not None and len(result.goals.objectives) > 1:
-        _print_front(result)
+        _print_front(problem, result)
         return
     best = result.best
     alone = isinstance(problem.space, HyperparameterSpace)
@@ -254,32 +254,31 @@ def _print_result(problem: Problem, result: Result) -> None:
     lines += [f"{name}: {value}" for name, value in result.hyperparameters.items()]
     print("\n".join("  " + line for line in lines), end="\n\n")
     objectives = {} if best.evaluation is None else best.evaluation.objectives
-    bounded = () if result.goals is None else result.goals.names
-    reported = {**objectives, **{name: best.outcomes[name] for name in bounded}}
+    pursued = (problem.objective,) if result.goals is None else result.goals.names
+    reported = {**objectives, **{name: best.outcomes[name] for name in pursued}}
     for name, value in reported.items():
         print(f"  {quantity(name, value)}")
     if problem.optimum is not None and result.goals is None:
         print(f"  {result.value - problem.optimum:.3g} above the optimum of the problem")
 
 
-def _print_front(result: Result) -> None:
-    from graphbo.report.page.trials import operations_of
+def _print_front(problem: Problem, result: Result) -> None:
+    from graphbo.report.page.trials import hyperparameters_of, operations_of
     from graphbo.report.progress import print_table
+    from graphbo.spaces import HyperparameterSpace
 
     assert result.goals is not None
     names, front = result.goals.objectives, result.front
-    print_table(
-        f"The front has {len(front)} of {len(result.trials)} trials",
-        ["trial", *(name.replace("_", " ") for name in names), "operations"],
-        [
-            [
-                str(trial.number + 1),
-                *(f"{value:.6g}" for value in result.goals.values(trial)),
-                operations_of(trial.design.architecture),
-            ]
-            for trial in front
-        ],
-    )
+    columns: dict[str, list[str]] = {"trial": [str(trial.number + 1) for trial in front]}
+    for i, name in enumerate(names):
+        values = (result.goals.values(trial)[i] for trial in front)
+        columns[name.replace("_", " ")] = [f"{value:.6g}" for value in values]
+    if not isinstance(problem.space, HyperparameterSpace):
+        columns["operations"] = [operations_of(trial.design.architecture) for trial in front]
+    if problem.space.hyperparameters is not None:
+        columns["hyperparameters"] = [hyperparameters_of(trial.design) for trial in front]
+    title = f"The front has {len(front)} of {len(result.trials)} trials"
+    print_table(title, list(columns), list(zip(*columns.values(), strict=True)))
 
 
 def _write_pictures(problem: Problem, result: Result, folder: Path) -> None:

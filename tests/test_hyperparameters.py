@@ -89,3 +89,55 @@ def test_optuna_suggests_both() -> None:
     study.optimize(objective, n_trials=9)
     assert len(set(seen)) == 9
     assert {"rate", "layers"} <= study.best_params.keys()
+
+
+SMALL = JointSpace(
+    CellSpace(2, ["a", "b"], on="edges"), ConfigurationSpace({"n": (1, 3), "o": ["x", "y", "z"]})
+)
+
+
+PROBLEM = """
+objectives = ["loss", "layers"]
+[hyperparameters]
+rate = { low = 0.1, high = 1.0 }
+layers = { low = 1, high = 4 }
+[evaluate]
+function = "measured_layers:evaluate"
+objective = "loss"
+"""
+MEASURED = """
+def evaluate(chosen):
+    return {"loss": chosen["rate"] / chosen["layers"], "layers": float(chosen["layers"])}
+"""
+
+
+@pytest.mark.parametrize("optimizer", ["random", "nsga2", "graph-bo", "parego"])
+def test_a_space_with_an_end_is_exhausted_when_all_of_it_was_tried(optimizer: str) -> None:
+    def small(architecture: Architecture, chosen: Mapping[str, Any]) -> float:
+        return float(chosen["n"]) - len(architecture.edges)
+
+    result = graphbo.minimize(small, SMALL, budget=40, optimizer=optimizer, batch=9)
+    assert result.exhausted
+    assert len({trial.design for trial in result.trials}) == len(result.trials) == 27
+
+
+def test_constants_alone_leave_the_architectures() -> None:
+    space = JointSpace(CELLS, ConfigurationSpace({"rate": 0.1}))
+    result = graphbo.minimize(lambda cell, chosen: 9.0 - len(cell.edges), space, 8)
+    assert (result.failed, result.hyperparameters) == (0, {"rate": 0.1})
+    alone = HyperparameterSpace(ConfigurationSpace({"rate": 0.1}))
+    assert len(graphbo.minimize(lambda chosen: chosen["rate"], alone, 8).trials) == 1
+
+
+def test_a_front_is_printed_with_its_hyperparameters(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "problem.toml").write_text(PROBLEM)
+    (tmp_path / "measured_layers.py").write_text(MEASURED)
+    arguments = ["--optimizer", "nsga2", "--trials", "9", "--output", str(tmp_path / "run")]
+    with pytest.raises(SystemExit) as done:
+        main(["search", str(tmp_path / "problem.toml"), *arguments])
+    assert not done.value.code
+    printed = capsys.readouterr().out
+    assert "layers = " in printed
+    assert "operation" not in printed

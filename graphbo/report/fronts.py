@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 POINTS = (25, 50, 100, 200)
 _MARGIN = 0.1
+_GREY = "#b8b8b8"
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Scale:
     """How objectives are made comparable: 0 at the ideal point, 1 at the reference point.
 
     Attributes:
-        ideal: The lowest value of each objective on the front.
+        ideal: The lowest value of each objective on the front, or what lies as far below the
+            reference as the front is wide, where the front does not reach that.
         reference: The largest value of each objective that counts.
         best: The hypervolume of the true front on this scale, if that is known.
     """
@@ -97,6 +99,8 @@ def scale_of(front: Sequence[Trial], goals: Goals, stated: Mapping[str, float]) 
     reference = nadir + _MARGIN * width
     if all(name in stated for name in goals.objectives):
         reference = np.array([stated[name] for name in goals.objectives])
+        # A front that does not reach the point has no hypervolume, not a negative scale.
+        ideal = np.where(ideal < reference, ideal, reference - width)
     return Scale(tuple(ideal.tolist()), tuple(reference.tolist()))
 
 
@@ -221,12 +225,12 @@ def front_figure(
     truth: Sequence[Trial] | None = None,
     title: str = "",
 ) -> Figure:
-    """Plot Pareto fronts in their first two objectives.
+    """Plot Pareto fronts in their first two objectives, with steps where there are no others.
 
     Args:
         fronts: By name, the trials of each front.
-        goals: The objectives.
-        trials: Further trials, drawn as dots.
+        goals: The objectives and constraints.
+        trials: Further trials, drawn as dots; those that break a constraint are open.
         truth: The true front, if it is known.
         title: The title.
 
@@ -234,9 +238,16 @@ def front_figure(
         MissingExtraError: If matplotlib is not installed.
     """
     figure, ax = new_figure()
-    dots = [goals.values(trial)[:2] for trial in trials if trial.value is not None]
-    if dots:
-        ax.plot(*zip(*dots, strict=True), "o", markersize=3, color="#b8b8b8", label="trial")
+    completed = [trial for trial in trials if trial.value is not None]
+    for label, feasible in (("trial", True), ("infeasible", False)):
+        dots = [goals.values(t)[:2] for t in completed if goals.feasible(t) == feasible]
+        if dots:
+            fill = _GREY if feasible else "none"
+            ax.plot(
+                *zip(*dots, strict=True), "o",
+                markersize=3, color=_GREY, markerfacecolor=fill, label=label,
+            )  # fmt: skip
+    alone = len(goals.objectives) == 2  # of more, it is the shadow of a surface that no line bounds
     lines = [
         (name, front, COLORS[i % len(COLORS)], DASHES[i % len(DASHES)])
         for i, (name, front) in enumerate(fronts.items())
@@ -248,7 +259,7 @@ def front_figure(
                 *zip(*points, strict=True),
                 drawstyle="steps-post",
                 color=color,
-                linestyle=dashes,
+                linestyle=dashes if alone else "none",
                 marker="o",
                 markersize=4,
                 label=name,

@@ -68,7 +68,8 @@ def search_progress(
 
         def callback(trial: Trial) -> None:
             nonlocal best, failed
-            best = min(best, best if trial.value is None else trial.value)
+            if trial.value is not None and study.goals.feasible(trial):
+                best = min(best, trial.value)
             failed += trial.value is None
             note = f"best {quantity(study.objective, best)}" if best < float("inf") else ""
             note += f", {failed} failed" if failed else ""

@@ -19,6 +19,7 @@ from graphbo.report.fronts import (
     hypervolume_curve,
     hypervolume_curves,
     hypervolume_figure,
+    scale_of,
     summarize_fronts,
     true_front,
 )
@@ -85,6 +86,14 @@ def test_the_reference_may_be_stated_and_the_front_that_of_the_runs() -> None:
     assert common_scale(unknown, GOALS, nothing) is None
 
 
+def test_a_front_that_does_not_reach_the_stated_reference_has_no_hypervolume() -> None:
+    scale = scale_of([trial(0), trial(1)], GOALS, {"error": 2.0, "size": 11.0})
+    assert scale.ideal[0] < scale.reference[0] == 2.0
+    found = hypervolume_curve([trial(0), trial(1), trial(3)], GOALS, scale, 3)
+    assert (found[:2] == 0).all()
+    assert found[2] > 0, "the last one gets below the reference"
+
+
 def test_the_hypervolume_grows_as_the_front_does() -> None:
     scale = Scale((0.0, 1.0), (5.0, 6.0))
     trials = [trial(2), Trial(SPACE.enumerate()[0], error="failed"), trial(1), trial(0)]
@@ -119,3 +128,22 @@ def test_fronts_and_hypervolumes_are_drawn() -> None:
     (axes,) = front.axes
     assert axes.get_xlabel() == "error"
     assert [line.get_xdata().tolist() for line in axes.lines] == [[3], [2, 4]]  # type: ignore[union-attr]
+
+
+def test_a_picture_of_a_front_tells_what_breaks_a_constraint_and_a_shadow_from_a_front() -> None:
+    pytest.importorskip("matplotlib")
+    bounded = Goals.of(["error", "size"], ["size<=3"])
+    (axes,) = front_figure({"front": [trial(1)]}, bounded, trials=[trial(2), trial(3)]).axes
+    shown = {line.get_label(): line for line in axes.lines}
+    assert list(shown) == ["trial", "infeasible", "front"]
+    assert shown["infeasible"].get_xdata().tolist() == [0]  # type: ignore[union-attr]
+    assert shown["infeasible"].get_markerfacecolor() == "none"
+    assert shown["front"].get_linestyle() == "-"
+    three = Goals.of(["error", "size", "third"])
+    found = [
+        replace(each, evaluation=Evaluation({**each.outcomes, "third": 1.0}))
+        for each in (trial(0), trial(1))
+    ]
+    (axes,) = front_figure({"front": found}, three).axes
+    (line,) = axes.lines
+    assert line.get_linestyle() == "None", "no line bounds a surface"

@@ -3,8 +3,11 @@ from __future__ import annotations
 import pytest
 
 from graphbo.architecture import Architecture
+from graphbo.evaluators import FunctionEvaluator
 from graphbo.report import describe
-from graphbo.report.progress import print_table, quantity
+from graphbo.report.progress import print_table, quantity, search_progress
+from graphbo.spaces import CellSpace
+from graphbo.study import Study
 
 
 def test_an_architecture_reads_as_its_nodes_and_their_inputs() -> None:
@@ -29,3 +32,19 @@ def test_a_table_prints_its_title_and_cells(capsys: pytest.CaptureFixture[str]) 
     shown = capsys.readouterr().out
     for text in ("Results", "name", "value", "random", "1.5"):
         assert text in shown
+
+
+def test_the_best_so_far_keeps_the_constraints(capsys: pytest.CaptureFixture[str]) -> None:
+    def measured(cell: Architecture) -> dict[str, float]:
+        size = float(len(cell.edges))
+        return {"error": 9.0 - size, "size": size}
+
+    space = CellSpace(3, ["a", "b"], on="edges")
+    evaluator = FunctionEvaluator(measured, "error")
+    for bound, shown in (("size<=1", "best error 8 %"), ("size<=-1", "15/15 ")):
+        study = Study(space, evaluator, "random", objective="error", constraints=[bound])
+        with search_progress(study, 15) as callback:
+            study.run(15, callback=callback)
+        last = capsys.readouterr().err.splitlines()[-1]
+        assert shown in last
+        assert ("best" in last) == (bound == "size<=1")

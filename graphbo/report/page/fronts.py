@@ -19,7 +19,7 @@ from graphbo.report.page.figures import (
     new_figure,
     titled,
 )
-from graphbo.report.page.trials import operations_of
+from graphbo.report.page.trials import hyperparameters_of, operations_of
 from graphbo.trial import Trial, longest
 
 _MOST_PAIRS = 6
@@ -74,7 +74,7 @@ def front_table(front: Sequence[Trial], goals: Goals) -> str:
             str(trial.number + 1),
             *(f"{trial.outcomes[name]:.6g}" for name in goals.names),
             operations_of(trial.design.architecture),
-            ", ".join(f"{name} = {value}" for name, value in trial.design.hyperparameters.items()),
+            hyperparameters_of(trial.design),
         ]
         for trial in front[:_MOST_ROWS]
     ]

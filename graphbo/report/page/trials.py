@@ -11,6 +11,7 @@ from graphbo.goals import Goals
 from graphbo.report.page.figures import infeasible, thinned
 from graphbo.report.spending import incumbents
 from graphbo.report.status import contents, last_line
+from graphbo.spaces.base import Design
 from graphbo.trial import Trial, longest
 
 _LONGEST_ERROR = 20_000
@@ -55,6 +56,11 @@ def operations_of(architecture: Architecture) -> str:
     )
 
 
+def hyperparameters_of(design: Design) -> str:
+    """Return the hyperparameters of a design with their values; nothing if there are none."""
+    return ", ".join(f"{name} = {_short(each)}" for name, each in design.hyperparameters.items())
+
+
 def _row(trial: Trial, improved: bool, goals: Goals | None) -> dict[str, Any]:
     evaluation, values = trial.evaluation, trial.design.hyperparameters
     epochs, curve = thinned(trial)
@@ -68,7 +74,7 @@ def _row(trial: Trial, improved: bool, goals: Goals | None) -> dict[str, Any]:
         "seconds": None if evaluation is None else evaluation.cost,
         "origin": trial.design.origin,
         "operations": "" if alone else operations_of(trial.design.architecture),
-        "hyperparameters": ", ".join(f"{name} = {_short(each)}" for name, each in values.items()),
+        "hyperparameters": hyperparameters_of(trial.design),
         "best": improved,
         "details": "\n".join(contents(trial)),
         "facts": {name: float(f"{each:.6g}") for name, each in facts.items()},
