@@ -30,6 +30,7 @@ from graphbo.spaces.define_by_run import (
     parameters,
     suggest_configuration,
 )
+from graphbo.spaces.joint import JointSpace
 from graphbo.trial import Trial
 
 try:
@@ -42,6 +43,7 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     import optuna
+    from ConfigSpace import ConfigurationSpace
 
 _MEMBER = "architecture"  # the one parameter of a pool
 _ROW, _BESIDE = "graphbo:row", "graphbo:hyperparameters"
@@ -51,7 +53,8 @@ def suggest(trial: BaseTrial, space: SearchSpace, prefix: str = "") -> Design:
     """Suggest an architecture of a space, whatever the sampler.
 
     Each active decision is a parameter of the trial: its choice, or where the choices have an order
-    the place in it. A pool has one parameter, the number of the member.
+    the place in it. A pool has one parameter, the number of the member; hyperparameters that are
+    chosen beside it have one each.
 
     Args:
         trial: The trial of an objective.
@@ -262,17 +265,28 @@ def _told(design: Design, trial: FrozenTrial, sign: float) -> Trial:
 
 
 def _distributions(space: SearchSpace, prefix: str) -> dict[str, BaseDistribution]:
-    if not space.configurable:
-        return {prefix + _MEMBER: IntDistribution(0, len(space.enumerate()) - 1)}
-    found = distributions(space.configuration_space)
+    found: dict[str, BaseDistribution] = {}
+    described: ConfigurationSpace | None
+    if space.configurable:
+        described = space.configuration_space
+    else:
+        members, described = _pool(space)
+        found[_MEMBER] = IntDistribution(0, len(members) - 1)
+    if described is not None:
+        found |= distributions(described)
     return {prefix + name: distribution for name, distribution in found.items()}
 
 
 def _parameters(space: SearchSpace, design: Design, prefix: str) -> dict[str, Any]:
-    if not space.configurable:
-        return {prefix + _MEMBER: design.row[0]}
-    values: Mapping[str, Any] = space.to_configuration(design)
-    return parameters(space.configuration_space, values, prefix)
+    if space.configurable:
+        values: Mapping[str, Any] = space.to_configuration(design)
+        return parameters(space.configuration_space, values, prefix)
+    members, beside = _pool(space)
+    if beside is None:
+        return {prefix + _MEMBER: members.index(design)}
+    found = parameters(beside, design.hyperparameters, prefix)
+    alone = Design(design.architecture, design.row)
+    return {prefix + _MEMBER: members.index(alone), **found}
 
 
 def _suggested(trial: BaseTrial, space: SearchSpace, prefix: str) -> Design | None:
@@ -281,15 +295,30 @@ def _suggested(trial: BaseTrial, space: SearchSpace, prefix: str) -> Design | No
     Raises:
         ValueError: If the trial has its parameters already, and one is missing.
     """
-    if not space.configurable:
-        return space.design((trial.suggest_int(prefix + _MEMBER, 0, len(space.enumerate()) - 1),))
-    values = suggest_configuration(trial, space.configuration_space, prefix)
-    if is_forbidden(space.configuration_space, values):
+    if space.configurable:
+        values = suggest_configuration(trial, space.configuration_space, prefix)
+        if is_forbidden(space.configuration_space, values):
+            return None
+        try:
+            return space.from_configuration(values, "optuna")
+        except ValueError:
+            return None
+    members, beside = _pool(space)
+    member = members[trial.suggest_int(prefix + _MEMBER, 0, len(members) - 1)]
+    if beside is None:
+        return member
+    values = suggest_configuration(trial, beside, prefix)
+    if is_forbidden(beside, values):
         return None
-    try:
-        return space.from_configuration(values, "optuna")
-    except ValueError:
-        return None
+    assert space.hyperparameters is not None
+    return replace(member, hyperparameters=space.hyperparameters.read(values))
+
+
+def _pool(space: SearchSpace) -> tuple[Sequence[Design], ConfigurationSpace | None]:
+    """Return the members of a pool, and what describes that of a design which they leave open."""
+    if isinstance(space, JointSpace) and not space.enumerable:
+        return space.architectures.enumerate(), space.hyperparameters.configuration_space
+    return space.enumerate(), None
 
 
 def _refuse_several_objectives(study: optuna.Study) -> None:

@@ -25,6 +25,7 @@ from graphbo.errors import InputError
 from graphbo.optimizers.configured import Configurations
 from graphbo.spaces.base import Decision, Design, SearchSpace
 from graphbo.spaces.hyperparameters import Hyperparameters
+from graphbo.spaces.joint import JointSpace
 from graphbo.trial import Trial
 
 _INACTIVE = "inactive"
@@ -99,11 +100,13 @@ class _Hyperparameters:
         empty = dict.fromkeys(
             ["name", "type", "log", "lower", "upper", "default", "distribution", "ordered"], ""
         )
-        if self._configurations is None:
-            last = len(self._space.enumerate()) - 1
-            bounds = {"log": False, "lower": 0, "upper": max(last, 1), "default": 0}
-            return [empty | {"name": _MEMBER, "type": "integer", "ordered": False} | bounds]
         rows = []
+        if self._configurations is None:
+            space = self._space
+            pool = space.architectures if isinstance(space, JointSpace) else space
+            last = len(pool.enumerate()) - 1
+            bounds = {"log": False, "lower": 0, "upper": max(last, 1), "default": 0}
+            rows = [empty | {"name": _MEMBER, "type": "integer", "ordered": False} | bounds]
         for decision in self.decisions:
             conditional = bool(decision.conditions)
             rows.append(

@@ -10,11 +10,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from ConfigSpace import ConfigurationSpace
 
 from graphbo.architecture import Architecture
 from graphbo.errors import InputError
-from graphbo.spaces import CellSpace, ChainSpace, NASBench101Space, PoolSpace, SearchSpace
+from graphbo.spaces import (
+    CellSpace,
+    ChainSpace,
+    JointPoolSpace,
+    JointSpace,
+    NASBench101Space,
+    PoolSpace,
+    SearchSpace,
+)
 
 optuna = pytest.importorskip("optuna")
 
@@ -27,6 +37,9 @@ from optuna.testing.pytest_samplers import (  # noqa: E402
 from graphbo.integrations.optuna import GraphSampler, suggest  # noqa: E402
 
 SPACE = CellSpace(4, ["conv", "skip"], on="edges")
+POOL = PoolSpace([design.architecture for design in SPACE.enumerate()[::3]])
+RATES = ConfigurationSpace({"rate": (0.1, 1.0), "layers": [1, 2, 3]})
+BESIDE, SPREAD = JointSpace(POOL, RATES), JointSpace(SPACE, RATES)
 
 
 @pytest.fixture(autouse=True)
@@ -88,9 +101,11 @@ def test_it_finds_the_best_architecture_and_repeats_none(direction: str) -> None
         SPACE,
         ChainSpace(4),
         NASBench101Space(4),
-        PoolSpace([design.architecture for design in SPACE.enumerate()[::3]]),
+        POOL,
+        BESIDE,
+        JointPoolSpace([BESIDE.sample(np.random.default_rng(i)) for i in range(30)], SPREAD),
     ],
-    ids=["cell", "chain", "nasbench101", "pool"],
+    ids=["cell", "chain", "nasbench101", "pool", "pool with rates", "pool of both"],
 )
 def test_spaces_of_every_kind_are_suggested(space: SearchSpace) -> None:
     sampler = GraphSampler(space, "regularized-evolution", prefix="net.", population=4, sample=2)

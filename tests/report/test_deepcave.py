@@ -7,13 +7,23 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from ConfigSpace import ConfigurationSpace
 
 from graphbo import FunctionEvaluator, Study
 from graphbo.cli import main
 from graphbo.errors import InputError
 from graphbo.report import write_deepcave
-from graphbo.spaces import CellSpace, ChainSpace, Decision, Design, PoolSpace, SearchSpace
+from graphbo.spaces import (
+    CellSpace,
+    ChainSpace,
+    Decision,
+    Design,
+    JointSpace,
+    PoolSpace,
+    SearchSpace,
+)
 from graphbo.trial import Evaluation, Trial
 
 pandas = pytest.importorskip("pandas")
@@ -31,7 +41,7 @@ def frames(folder: Path) -> tuple[Any, Any]:
     assert space["name"].is_unique
     for _, row in space.iterrows():
         column = trials[row["name"]]
-        if row["type"] == "integer":
+        if row["type"] in ("integer", "float"):
             assert column.between(row["lower"], row["upper"]).all()
             assert row["lower"] < row["upper"]
             continue
@@ -173,6 +183,12 @@ def test_pools_are_written_as_parts_of_their_space_or_as_numbers(tmp_path: Path)
     for pool in (PoolSpace(members), PoolSpace(members[:1])):
         _, table = frames(write_deepcave(finished(pool), pool, tmp_path / "pool"))
         assert list(table["architecture"]) == list(range(len(table)))
+    joint = JointSpace(PoolSpace(members), ConfigurationSpace({"rate": (0.1, 1.0)}))
+    rng = np.random.default_rng(0)
+    trials = [Trial(joint.sample(rng), value=float(i), number=i) for i in range(4)]
+    hyperparameters, table = frames(write_deepcave(trials, joint, tmp_path / "joint"))
+    assert list(hyperparameters["name"]) == ["architecture", "rate"]
+    assert list(table["architecture"]) == [trial.design.row[0] for trial in trials]
 
 
 def test_nothing_to_write_and_nowhere_are_named(tmp_path: Path) -> None:
