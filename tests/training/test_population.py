@@ -394,15 +394,17 @@ def limited(limit: int, error: Exception, step: int) -> type[Program]:
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "step"),
     [
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
-        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to"),
-        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"),
-        MemoryError(),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), 0),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to"),
+            1,
+        ),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"), 4),
+        (MemoryError(), 0),
     ],
 )
-@pytest.mark.parametrize("step", [0, 1, 4])
 def test_a_population_that_does_not_fit_is_halved(
     edge_network: MakeNetwork, monkeypatch: pytest.MonkeyPatch, error: Exception, step: int
 ) -> None:
