@@ -105,7 +105,9 @@ class Architecture:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Architecture):
             return NotImplemented
-        return self is other or self._certificate == other._certificate
+        if self.nodes == other.nodes and self.edges == other.edges:
+            return True  # which is much sooner known
+        return self._certificate == other._certificate
 
     def __hash__(self) -> int:
         return self._hash

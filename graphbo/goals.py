@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphbo.errors import InputError
-from graphbo.trial import Trial
+from graphbo.trial import Trial, longest
 
 _WRITTEN = re.compile(r"\s*(?P<name>[^<>=\s]+)\s*(?P<sign><=|>=)\s*(?P<bound>\S+)\s*")
 
@@ -159,6 +159,10 @@ class Goals:
     def feasible(self, trial: Trial) -> bool:
         """Whether a trial completed and keeps all constraints."""
         return trial.value is not None and self.violation(trial) == 0
+
+    def longest(self, trials: Iterable[Trial]) -> list[Trial]:
+        """Return the feasible trials, of them those with the most epochs; see `trial.longest`."""
+        return longest([trial for trial in trials if self.feasible(trial)])
 
     def front(self, trials: Iterable[Trial]) -> list[Trial]:
         """Return the Pareto front: the feasible trials that no other one dominates.

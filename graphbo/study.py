@@ -65,31 +65,30 @@ class Result:
     def best(self) -> Trial:
         """The trial with the lowest value that keeps the constraints, the earliest of equals.
 
-        Where some were trained for more epochs than others, it is one of those trained longest.
+        Where some of these were trained for more epochs than others, it is among them.
 
         Raises:
             ValueError: If no trial has completed, or none that completed keeps the constraints.
         """
-        full = longest(self.trials)
         if self.failed == len(self.trials):
             last = next((trial.error for trial in reversed(self.trials) if trial.error), None)
             reason = f"; the last one failed with: {last.strip().splitlines()[-1]}" if last else ""
             raise ValueError(f"none of the {len(self.trials)} trials completed{reason}")
-        allowed = [trial for trial in full if self._allows(trial)]
+        allowed = longest(self.trials) if self.goals is None else self.goals.longest(self.trials)
         if not allowed:
             assert self.goals is not None
-            raise ValueError(f"none of the {len(full)} trials keeps {self.goals.bounds}")
-        return min(allowed, key=lambda trial: trial.value or 0.0)
+            raise ValueError(f"none of the {len(self.trials)} trials keeps {self.goals.bounds}")
+        return min(allowed, key=lambda trial: math.inf if trial.value is None else trial.value)
 
     @property
     def front(self) -> list[Trial]:
         """The Pareto front: the trials that none of the others dominates, if any is feasible.
 
-        Where some were trained for more epochs than others, only those trained longest count; see
+        Where some keep the constraints after more epochs than others, only those count; see
         `Goals.front`. With one objective it is the best trial alone.
         """
         if self.goals is not None:
-            return self.goals.front(longest(self.trials))
+            return self.goals.front(self.goals.longest(self.trials))
         return [] if self.failed == len(self.trials) else [self.best]
 
     def hypervolume(self, reference: Sequence[float]) -> float:
@@ -103,12 +102,7 @@ class Result:
         """
         if self.goals is None:
             raise InputError("a search for the lowest value has no hypervolume, only a best trial")
-        return self.goals.hypervolume(longest(self.trials), reference)
-
-    def _allows(self, trial: Trial) -> bool:
-        if self.goals is None:
-            return trial.value is not None
-        return self.goals.feasible(trial)
+        return self.goals.hypervolume(self.goals.longest(self.trials), reference)
 
     @property
     def architecture(self) -> Architecture:
@@ -644,6 +638,14 @@ class Study:
 
     def _resume(self) -> None:
         log = self._storage.log()
+        proposed = (each for entry in log if isinstance(entry, Ask) for each in entry.trials)
+        strange = next((each for each in proposed if not self.space.holds(each.design)), None)
+        if strange is not None:
+            raise InputError(
+                f"{self._storage.path} holds a study of another space: its trial {strange.number}, "
+                f"{strange.design.architecture!r}, is not of the space {self.space.name} as it is "
+                "now; choose another file or folder"
+            )
         self.optimizer.memory |= self._storage.memory()
         self.optimizer.replay(
             [trial.design.at(trial.fidelity) for trial in entry.trials]

@@ -14,7 +14,7 @@ from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator, FunctionEvaluator, Report
 from graphbo.optimizers.base import Optimizer
 from graphbo.problems.base import Problem
-from graphbo.spaces import CellSpace, Design
+from graphbo.spaces import CellSpace, Design, PoolSpace
 from graphbo.study import Study
 from graphbo.trial import Evaluation, Fidelity, Job, Trial
 
@@ -504,6 +504,23 @@ def test_a_study_on_another_space_is_not_continued(tmp_path: Path) -> None:
     other = CellSpace(4, ["conv", "pool"], on="edges", name="test")
     with pytest.raises(InputError, match=r"its space is test \(\w+\), not test \(\w+\)"):
         Study(other, FunctionEvaluator(error), Greedy(other), storage=path)
+
+
+@pytest.mark.parametrize("optimizer", ["random", "graph-bo"])
+def test_a_study_whose_designs_are_no_longer_of_the_space_is_not_continued(
+    optimizer: str, tmp_path: Path
+) -> None:
+    cells = [design.architecture for design in SPACE.enumerate()]
+    changed = {
+        "pool": (PoolSpace(cells[:10]), PoolSpace(cells[::-1][:10])),
+        "edges": [CellSpace(4, ["a", "b"], on="nodes", max_edges=most) for most in (6, 3)],
+    }
+    for name, (before, after) in changed.items():
+        path = tmp_path / f"{name}.sqlite"
+        for _ in range(2):
+            Study(before, FunctionEvaluator(error), optimizer, storage=path).run(trials=7)
+        with pytest.raises(InputError, match=r"another space: its trial \d+, .* is not of the spa"):
+            Study(after, FunctionEvaluator(error), optimizer, storage=path)
 
 
 def test_a_study_that_went_on_elsewhere_is_not_continued_from_an_old_state(tmp_path: Path) -> None:

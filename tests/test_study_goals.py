@@ -19,7 +19,7 @@ from graphbo.goals import Goals
 from graphbo.optimizers import RandomSearch, RegularizedEvolution
 from graphbo.optimizers.base import Known, Optimizer
 from graphbo.spaces import CellSpace, Design
-from graphbo.study import Study
+from graphbo.study import Result, Study
 from graphbo.trial import Evaluation, Job, Trial
 
 SPACE = CellSpace(4, ["conv", "skip"], on="edges")
@@ -69,6 +69,26 @@ def test_a_study_of_one_objective_is_what_it_always_was() -> None:
     assert search.optimizer.goals is None
     with pytest.raises(InputError, match="no hypervolume"):
         result.hypervolume((1.0,))
+
+
+def test_what_counts_is_trained_longest_among_what_keeps_the_constraints() -> None:
+    trials = [
+        Trial(
+            design,
+            value=float(number),
+            number=number,
+            fidelity={"epochs": epochs},
+            evaluation=Evaluation({"error": float(number), "size": size}),
+        )
+        for number, (design, epochs, size) in enumerate(
+            zip(SPACE.enumerate(), (1.0, 3.0, 3.0, 9.0), (1.0, 9.0, 2.0, 9.0), strict=False)
+        )
+    ]
+    bounded = Result(tuple(trials), goals=Goals.of("error", ["size<=5"]))
+    assert bounded.best == trials[2], "the first keeps it after fewer epochs, the last breaks it"
+    front = Result(tuple(trials), goals=Goals.of(["error", "size"], ["size<=5"]))
+    assert front.front == [trials[2]]
+    assert front.hypervolume((3.0, 3.0)) == 1.0
 
 
 def test_a_study_of_two_objectives_finds_their_front() -> None:

@@ -211,14 +211,7 @@ def check_space(study: RecordedStudy, space: SearchSpace, called: str) -> None:
         InputError: If a trial is not of the space.
     """
     for trial in (*study.trials, *study.running):
-        design = trial.design
-        try:
-            same = space.decode(design.row) == design.architecture
-            if space.hyperparameters is not None:
-                space.hyperparameters.read(design.hyperparameters)
-        except (ValueError, TypeError, IndexError):
-            same = False
-        if not same or (design.hyperparameters and space.hyperparameters is None):
+        if not space.holds(trial.design):
             raise InputError(f"{study.name} is not a study of {called}, whose space is another one")
 
 

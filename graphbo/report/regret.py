@@ -43,7 +43,7 @@ def incumbent_values(
         One value for each trial; NaN before the first that counts.
     """
     trials = list(trials)
-    allowed = (trial for trial in longest(trials) if goals is None or goals.feasible(trial))
+    allowed = longest(trials) if goals is None else goals.longest(trials)
     counted = {id(trial) for trial in allowed}
     values = [
         np.nan if trial.value is None or id(trial) not in counted else trial.value

@@ -160,6 +160,17 @@ class SearchSpace(ABC):
             return False
         return True
 
+    def holds(self, design: Design) -> bool:
+        """Whether a design with its row, also one that was read from a file, is of the space."""
+        try:
+            if self.decode(design.row) != design.architecture:
+                return False
+            if self.hyperparameters is not None:
+                self.hyperparameters.read(design.hyperparameters)
+        except (ValueError, TypeError, IndexError):
+            return False
+        return self.hyperparameters is not None or not design.hyperparameters
+
     def is_valid(self, row: Row) -> bool:
         """Whether a row encodes an architecture of the space."""
         try:
@@ -329,10 +340,11 @@ class SearchSpace(ABC):
             if not self._is_active(decision, row):
                 row.append(INACTIVE)
                 continue
-            value = str(configuration.get(decision.name, "<missing>"))
+            given = configuration.get(decision.name, "<missing>")
+            value = f"{given:g}" if isinstance(given, float) else str(given)
             if value not in decision.choices:
                 raise ValueError(
-                    f"{decision.name} must be one of {list(decision.choices)}; got {value}"
+                    f"{decision.name} must be one of {list(decision.choices)}; got {given}"
                 )
             row.append(decision.choices.index(value))
         return self.design(tuple(row), origin)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from graphbo.spaces import INACTIVE, CellSpace, ChainSpace
+from graphbo.spaces import INACTIVE, CellSpace, ChainSpace, RegNetSpace
 
 
 def test_choices_of_unknown_number_or_name_are_refused() -> None:
@@ -98,3 +98,9 @@ def test_large_spaces_say_that_they_cannot_be_enumerated() -> None:
     assert space.size is None
     with pytest.raises(ValueError, match="too large to enumerate"):
         space.enumerate()
+
+
+def test_a_choice_may_be_given_as_the_number_that_it_names() -> None:
+    chosen = {"depth": 4, "w_0": 8, "w_a": 9.0, "w_m": 2.0, "group_width": 4, "bottleneck": 1}
+    design = RegNetSpace().from_configuration(chosen)
+    assert design == RegNetSpace().from_configuration({k: f"{v:g}" for k, v in chosen.items()})

@@ -20,7 +20,7 @@ from graphbo.report.page.figures import (
     titled,
 )
 from graphbo.report.page.trials import hyperparameters_of, operations_of
-from graphbo.trial import Trial, longest
+from graphbo.trial import Trial
 
 _MOST_PAIRS = 6
 _MOST_ROWS = 200
@@ -47,8 +47,8 @@ def hypervolume_figure(
         goals: The objectives and constraints.
         stated: The reference point by objective, as far as the problem states one.
     """
-    full = {trial.number for trial in longest(trials)}
-    scale = scale_of(goals.front(longest(trials)), goals, stated)
+    full = {trial.number for trial in goals.longest(trials)}
+    scale = scale_of(goals.front(goals.longest(trials)), goals, stated)
     counted = [trial if trial.number in full else None for trial in trials]
     curve = hypervolume_curve(counted, goals, scale, len(trials))
     figure = new_figure()
@@ -99,8 +99,8 @@ def front_table(front: Sequence[Trial], goals: Goals) -> str:
 
 
 def _front(trials: Sequence[Trial], goals: Goals, i: int, j: int) -> Json:
-    completed = [trial for trial in longest(trials) if trial.value is not None]
-    front = goals.front(completed)
+    front = goals.front(goals.longest(trials))
+    completed = [t for t in trials if t.value is not None and t.epochs == front[0].epochs]
     on_front = {trial.number for trial in front}
     others = [trial for trial in completed if trial.number not in on_front]
     figure = new_figure()

@@ -12,9 +12,13 @@ from graphbo.report.page.figures import infeasible, thinned
 from graphbo.report.spending import incumbents
 from graphbo.report.status import contents, last_line
 from graphbo.spaces.base import Design
-from graphbo.trial import Trial, longest
+from graphbo.spaces.darts import INPUTS
+from graphbo.spaces.hierarchical import TOP
+from graphbo.spaces.product import SEPARATOR
+from graphbo.trial import Trial
 
 _LONGEST_ERROR = 20_000
+_IDLE = ("", INPUT, OUTPUT, TOP, *INPUTS)
 
 
 def trial_rows(
@@ -31,7 +35,7 @@ def trial_rows(
     found = incumbents(trials, goals)
     improved = {t.number for before, t in zip([None, *found], found) if t and t is not before}  # noqa: B905
     if goals is not None and len(goals.objectives) > 1:
-        improved = {trial.number for trial in goals.front(longest(trials))}
+        improved = {trial.number for trial in goals.front(goals.longest(trials))}
     return [_row(trial, trial.number in improved, goals) for trial in (*trials, *running)]
 
 
@@ -45,9 +49,12 @@ def clipped(error: str) -> str:
 
 
 def operations_of(architecture: Architecture) -> str:
-    """Return the operations of an architecture with their numbers, the most frequent first."""
+    """Return the operations of an architecture with their numbers, the most frequent first.
+
+    Labels of nodes that do nothing are left out, also where they stand behind that of a part.
+    """
     labels = [*architecture.nodes, *(label for _, _, label in architecture.edges)]
-    counts = Counter(label for label in labels if label not in ("", INPUT, OUTPUT))
+    counts = Counter(each for each in labels if each.rpartition(SEPARATOR)[2] not in _IDLE)
     return (
         ", ".join(
             f"{n}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{name}" for name, n in counts.most_common()

@@ -13,9 +13,10 @@ from graphbo.goals import Goals
 from graphbo.report import search_figure
 from graphbo.report.page.figures import anytime
 from graphbo.report.page.fronts import front_figures, front_table, hypervolume_figure
-from graphbo.report.page.trials import trial_rows
+from graphbo.report.page.trials import operations_of, trial_rows
 from graphbo.report.regret import incumbent_values
 from graphbo.report.spending import incumbents
+from graphbo.spaces import DARTSSpace, HierarchicalSpace
 from graphbo.trial import Evaluation, Trial
 
 pytest.importorskip("plotly")
@@ -115,3 +116,11 @@ def test_the_table_of_the_front_is_escaped_and_has_an_end() -> None:
     assert "<th>&lt;b&gt;</th>" in table
     assert table.count("<tr>") == 201
     assert "The first 200 of 201." in table
+
+
+def test_operations_are_counted_and_nodes_that_do_nothing_are_not() -> None:
+    for space in (DARTSSpace(), HierarchicalSpace()):
+        for seed in range(3):
+            shown = operations_of(space.sample(np.random.default_rng(seed)).architecture)
+            named = {each.split("\N{NO-BREAK SPACE}")[-1] for each in shown.split(", ")}
+            assert named <= {*space.operations, "no operation"}
