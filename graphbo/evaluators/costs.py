@@ -39,7 +39,7 @@ class NetworkCosts:
         self.build = build
         self._deployment = deployment
         self._shape = shape
-        self._memory: dict[tuple[str, Design], float] = {}
+        self._memory: dict[Design, dict[str, float]] = {}
 
     @cached_property
     def deployment(self) -> Deployment:
@@ -66,19 +66,28 @@ class NetworkCosts:
         Raises:
             InputError: If it is not one of `names`, or cannot be measured here.
         """
-        if (name, design) not in self._memory:
-            found = self.deployment.cost(name, self.network(design), self.shape)
-            if name not in COMPUTED:
-                return found
-            self._memory[name, design] = found
-        return self._memory[name, design]
+        return self.costs([name], design)[name]
 
     def costs(self, names: Iterable[str], design: Design) -> dict[str, float]:
-        """Return several of the costs of a design by name."""
-        return {name: self.cost(name, design) for name in names}
+        """Return several of the costs of a design by name; see `cost`."""
+        names = list(names)
+        known = self._memory.setdefault(design, {})
+        missing = [name for name in names if name in COMPUTED and name not in known]
+        if missing:
+            known |= self.deployment.computed(self.network(design), self.shape, missing)
+        return {
+            name: float(known[name])
+            if name in known
+            else self.deployment.cost(name, self.network(design), self.shape)
+            for name in names
+        }
 
     def network(self, design: Design) -> nn.Module:
-        """Return the network of a design, the same each time; torch's random state is kept."""
+        """Return the network of a design, the same each time; torch's random state is kept.
+
+        It is that of the canonical architecture, as the order of the nodes is that of the
+        operations, on which the memory depends.
+        """
         import torch
 
         from graphbo.training.hyperparameters import RECIPE_NAMES
@@ -86,7 +95,7 @@ class NetworkCosts:
 
         given = {k: v for k, v in design.hyperparameters.items() if k not in RECIPE_NAMES}
         with isolated(0, torch.device("cpu")):
-            return self.build(design.architecture, **given)
+            return self.build(design.architecture.canonical(), **given)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_memory": {}}

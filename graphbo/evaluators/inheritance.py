@@ -16,12 +16,11 @@ from graphbo.evaluators.base import Evaluator, refuse_hyperparameters
 from graphbo.evaluators.population import train_alone
 from graphbo.evaluators.training import TrainingEvaluator
 from graphbo.spaces.base import SearchSpace
-from graphbo.training.data import image_shape
 from graphbo.training.isolation import isolated
 from graphbo.training.morphism import distance, inherit
 from graphbo.training.recipe import Recipe
 from graphbo.training.trainer import choose_device
-from graphbo.trial import Evaluation, Job
+from graphbo.trial import COMPUTED, Evaluation, Job
 
 Weights = dict[str, Tensor]
 
@@ -144,7 +143,7 @@ class InheritanceEvaluator(Evaluator):
                 **facts,
                 "generation": generation,
                 "epochs": result.epochs,
-                **self.training.deployment.computed(network, image_shape(settings.train)),
+                **self.training.costs(COMPUTED, job.design, job.fidelity),
             },
         )
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator, Report
+from graphbo.evaluators.costs import NetworkCosts
 from graphbo.evaluators.population import evaluate_together, train_alone
 from graphbo.networks.deployment import Deployment
 from graphbo.networks.flops import parameters
@@ -184,6 +185,7 @@ class TrainingEvaluator(Evaluator):
         self.on_request = () if fit is not None else MEASURED
         if latency:
             self.request(["latency_ms"])
+        self._costs: dict[tuple[float, float | None], NetworkCosts] = {}
         self._data = {name: Resolutions(part) for name, part in data.items() if part is not None}
 
     @property
@@ -205,13 +207,15 @@ class TrainingEvaluator(Evaluator):
         """
         if name not in self.known:
             return super().compute(name, design, fidelity)
-        fidelity = fidelity or {}
-        build = self.builder(fidelity, design.hyperparameters)
-        # One image on the CPU is faster than none on the meta device, whose operations are Python.
-        with isolated(0, torch.device("cpu")):
-            network = build(design.architecture)
-        train = self._data["train"].at(fidelity.get("resolution"))
-        return self.deployment.cost(name, network, image_shape(train))
+        return self.costs([name], design, fidelity or {})[name]
+
+    def costs(self, names: Iterable[str], design: Design, fidelity: Fidelity) -> dict[str, float]:
+        """Return what networks of a design cost at a fidelity; see `NetworkCosts.costs`."""
+        at = fidelity.get("width", 1.0), fidelity.get("resolution")
+        if at not in self._costs:
+            shape = image_shape(self._data["train"].at(at[1]))
+            self._costs[at] = NetworkCosts(self.builder(fidelity), shape, self.deployment)
+        return self._costs[at].costs(names, design)
 
     def describe(self) -> dict[str, Any]:
         """Return the network, recipe and data, or the training function, by their names."""
@@ -417,14 +421,13 @@ class TrainingEvaluator(Evaluator):
         epochs = self.end(state["validation_error"], settings.epochs)
         assert epochs is not None
         objectives = {name: float(state[name][epochs - 1]) for name in self.objectives}
-        shape = image_shape(settings.train)
         facts: dict[str, float] = {
             "epochs": epochs,
-            **self.deployment.computed(network, shape),
+            **self.costs(COMPUTED, job.design, job.fidelity),
         }
         if epochs < settings.epochs:
             facts["stopped"] = 1
-        device = choose_device(self.device)
+        device, shape = choose_device(self.device), image_shape(settings.train)
         for name in self.requested:
             facts[name] = self.deployment.measured(name, network, shape, device)
         path = self.checkpoint(job)

@@ -12,7 +12,7 @@ from torch import nn
 from graphbo.errors import InputError
 from graphbo.networks.energy import EnergyCounter, energy, energy_counter
 from graphbo.networks.flops import flops, latency, parameters
-from graphbo.networks.memory import BITS, activation_memory, flash_size, footprint
+from graphbo.networks.memory import BITS, footprint
 from graphbo.trial import COMPUTED, MEASURED
 
 
@@ -54,20 +54,25 @@ class Deployment:
         if type(self.bits) is not int or self.bits not in BITS:
             raise InputError(f"bits must be one of {', '.join(map(str, BITS))}; got {self.bits!r}")
 
-    def computed(self, network: nn.Module, shape: Sequence[int]) -> dict[str, float]:
-        """Return all of `COMPUTED` by name.
+    def computed(
+        self, network: nn.Module, shape: Sequence[int], names: Iterable[str] = COMPUTED
+    ) -> dict[str, float]:
+        """Return costs that follow from a network, by name.
 
         Args:
             network: Any module that takes one batch of images; it is left as it was.
             shape: Channels, height and width of an image.
+            names: Some of `COMPUTED`; what is had with them is returned, too.
         """
-        needed = footprint(network, shape, self.bits)
-        return {
-            "parameters": parameters(network),
-            "flops": flops(network, shape),
-            "activation_memory": needed.activation_memory,
-            "flash": needed.flash,
-        }
+        wanted, found = set(names), dict[str, float]()
+        if "parameters" in wanted:
+            found["parameters"] = parameters(network)
+        if "flops" in wanted:
+            found["flops"] = flops(network, shape)
+        if wanted & {"activation_memory", "flash"}:
+            needed = footprint(network, shape, self.bits)
+            found |= {"activation_memory": needed.activation_memory, "flash": needed.flash}
+        return found
 
     def cost(self, name: str, network: nn.Module, shape: Sequence[int]) -> float:
         """Return one cost of a network.
@@ -86,12 +91,7 @@ class Deployment:
         if name not in COMPUTED:
             every = ", ".join((*COMPUTED, *MEASURED))
             raise InputError(f"the costs of a network are {every}; not {name!r}")
-        if name == "parameters":
-            return float(parameters(network))
-        if name == "flops":
-            return float(flops(network, shape))
-        count = activation_memory if name == "activation_memory" else flash_size
-        return float(count(network, shape, self.bits))
+        return float(self.computed(network, shape, [name])[name])
 
     def measured(
         self,
@@ -154,4 +154,10 @@ def choose_measured(device: str) -> torch.device:
         raise InputError(f"device must be such as 'cpu' or 'cuda:0'; got {device!r}") from error
     if found.type == "cuda" and not torch.cuda.is_available():
         raise InputError(f"the device {device!r} is not here: torch finds no GPU")
+    if found.type == "meta":
+        raise InputError("nothing runs on the device 'meta', so nothing can be measured there")
+    try:
+        torch.empty(1, device=found)
+    except (RuntimeError, NotImplementedError) as error:
+        raise InputError(f"the device {device!r} is not here: torch cannot use it") from error
     return found

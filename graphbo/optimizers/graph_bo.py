@@ -316,16 +316,42 @@ class GraphBO(PoolSearch):
         rng: np.random.Generator,
         blocked: npt.NDArray[np.bool_] | None = None,
     ) -> npt.NDArray[np.float64]:
+        if self._outcomes is None:
+            return self._improvement(pool, pending, blocked)
+        outcomes = self._outcomes
+        if blocked is not None:
+            probable = outcomes.log_probability(pool)
+            found = outcomes.best_that_keeps(
+                pool, blocked, lambda gone: self._improvement(pool, pending, gone, probable)
+            )
+            if found is not None:
+                return found
+            self._scored = None  # its bounds do not know of known constraints
+        return self._improvement(pool, pending, blocked, outcomes.log_feasibility(pool))
+
+    def _improvement(
+        self,
+        pool: Sequence[Design],
+        pending: Sequence[Design],
+        blocked: npt.NDArray[np.bool_] | None,
+        weights: torch.Tensor | None = None,
+    ) -> npt.NDArray[np.float64]:
+        """Return the acquisition function of a pool, plus weights; these alone if nothing is kept.
+
+        Args:
+            pool: The designs.
+            pending: Designs being evaluated.
+            blocked: See `_score`.
+            weights: Logarithms of the probability of feasibility, if there are constraints.
+        """
         import torch
 
         from graphbo.acquisition.expected_improvement import score
 
-        best, weights = self._incumbents(), None
-        if self._outcomes is not None:
-            weights = self._outcomes.log_feasibility(pool)
-            if best is None:
-                alone: npt.NDArray[np.float64] = weights.numpy()
-                return alone
+        best = self._incumbents()
+        if weights is not None and best is None:
+            alone: npt.NDArray[np.float64] = weights.numpy()
+            return alone
         waiting: torch.Tensor | None = self.surrogate.rows(pending) if pending else None
         rows = self.surrogate.rows(pool)
         # The same pool is scored for each design of a batch; those before it gain it nothing.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from graphbo.spaces.base import Design, SearchSpace
 from graphbo.surrogates import GraphSurrogate, KernelFactory, ModelFactory
 from graphbo.trial import Trial
 
+_LOOKED_AT = 64
 _BROKEN = 1e6  # the logarithm of a probability of nought, per unit of violation
 
 
@@ -90,19 +91,63 @@ class Outcomes:
         The outcomes count as independent. What breaks a known constraint is ranked by how much it
         does, behind everything that may keep them all.
         """
+        return self.log_probability(designs) + self._certain(designs)
+
+    def log_probability(self, designs: Sequence[Design]) -> Tensor:
+        """Return the logarithm of the probability that designs keep what is learnt, `n`."""
         total = torch.zeros(len(designs), dtype=torch.float64)
         for constraint in self.goals.constraints:
-            if constraint.name in self.known:
-                total += self._certain(constraint, designs)
-            else:
+            if constraint.name not in self.known:
                 total += self._probable(constraint, designs)
         return total
 
-    def _certain(self, constraint: Constraint, designs: Sequence[Design]) -> Tensor:
-        values = self.computed(constraint.name, designs)
-        excess = np.array([constraint.excess(value) for value in values])
-        broken = np.where(excess > 0, -_BROKEN * (1 + excess), 0.0)
-        return torch.from_numpy(np.where(np.isnan(values), -np.inf, broken))
+    def best_that_keeps(
+        self,
+        pool: Sequence[Design],
+        blocked: npt.NDArray[np.bool_],
+        scorer: Callable[[npt.NDArray[np.bool_]], npt.NDArray[np.float64]],
+    ) -> npt.NDArray[np.float64] | None:
+        """Return scores whose best keeps all known constraints, of which few need be computed.
+
+        To compute what a network costs takes a moment, and a space has thousands of them. What
+        scores best is looked at first, and scored again without those that break a constraint.
+
+        Args:
+            pool: The designs.
+            blocked: Which of them cannot be chosen, ``n``.
+            scorer: Gives the designs scores for which known constraints do not count, told what
+                is blocked; only the best of the others need be right.
+
+        Returns:
+            The scores, ``n``, minus infinity where a design is blocked or was found to break a
+            constraint; None if there is no known constraint, nothing keeps them, or all of the
+            pool has been computed already.
+        """
+        names = [each.name for each in self.goals.constraints if each.name in self.known]
+        if all(name in self._last and self._last[name][0] is pool for name in names):
+            return None
+        gone, some = blocked.copy(), _LOOKED_AT
+        while not gone.all():
+            scores = np.where(gone, -np.inf, scorer(gone))
+            # As they will be compared: the first of those that tie but for rounding errors.
+            order = np.argsort(-np.round(scores, 9), kind="stable")[:some]
+            order = order[~gone[order]]
+            kept = self._certain([pool[int(i)] for i in order]).numpy() == 0
+            if kept[0]:
+                return scores
+            gone[order[~kept]] = True
+            some *= 2
+        return None
+
+    def _certain(self, designs: Sequence[Design]) -> Tensor:
+        total = torch.zeros(len(designs), dtype=torch.float64)
+        for constraint in self.goals.constraints:
+            if constraint.name in self.known:
+                values = self.computed(constraint.name, designs)
+                excess = np.array([constraint.excess(value) for value in values])
+                broken = np.where(excess > 0, -_BROKEN * (1 + excess), 0.0)
+                total += torch.from_numpy(np.where(np.isnan(values), -np.inf, broken))
+        return total
 
     def _probable(self, constraint: Constraint, designs: Sequence[Design]) -> Tensor:
         surrogate = self.surrogates[constraint.name]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from torch import nn
 
 from graphbo.architecture import Architecture
 from graphbo.datasets import get_dataset
@@ -22,6 +24,7 @@ from graphbo.networks.energy import RaplCounter
 from graphbo.networks.flops import flops, parameters
 from graphbo.problems.curves import CurveTable
 from graphbo.problems.recorded_costs import recorded_costs
+from graphbo.problems.registry import get_problem
 from graphbo.spaces import NASBench201Space
 from graphbo.study import Study
 from graphbo.trial import COMPUTED, MEASURED, Job
@@ -51,6 +54,32 @@ def test_the_costs_are_those_of_the_network() -> None:
     }
     assert Deployment(bits=8).computed(network, SHAPE) == found
     assert pickle.loads(pickle.dumps(costs(bits=8))).costs(COMPUTED, design) == found
+
+
+def test_equal_architectures_cost_the_same_however_they_are_drawn() -> None:
+    problem = get_problem("darts-shapes")
+    for seed in range(6):
+        design = problem.space.sample(np.random.default_rng(seed))
+        drawn = problem.space.design_of(design.architecture)
+        found = {
+            get_problem("darts-shapes").evaluator.compute("activation_memory", each)
+            for each in (design, drawn, replace(design, architecture=drawn.architecture))
+        }
+        assert len(found) == 1
+
+
+def test_one_pass_gives_memory_and_flash(monkeypatch: pytest.MonkeyPatch) -> None:
+    built = []
+
+    def build(architecture: Architecture) -> nn.Module:
+        built.append(architecture)
+        return BUILD(architecture)
+
+    found = NetworkCosts(build, SHAPE)
+    for _ in range(2):
+        assert found.cost("flash", DESIGNS[0]) > 0
+        assert found.cost("activation_memory", DESIGNS[0]) > 0
+    assert len(built) == 1
 
 
 def test_a_function_with_networks_reports_what_is_requested() -> None:
@@ -184,3 +213,6 @@ def test_unknown_costs_and_bits_are_refused() -> None:
         Deployment(threads=0)
     with pytest.raises(InputError, match="device must be such as 'cpu'"):
         Deployment(device="abacus")
+    for device in ("meta", "vulkan"):
+        with pytest.raises(InputError, match=f"the device '{device}'"):
+            Deployment(device=device)

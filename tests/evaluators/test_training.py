@@ -144,7 +144,7 @@ def test_threads_are_set_while_training_only() -> None:
         return build_constant(architecture)
 
     evaluator(build, threads=before + 1).evaluate_one(Job(CONVOLUTION))
-    assert seen == [before + 1]
+    assert set(seen) == {before + 1}
     assert torch.get_num_threads() == before
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from graphbo.acquisition.expected_improvement import score
 from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.goals import Goals
-from graphbo.optimizers import NSGA2, GraphBO, GraphEHVI, OneHotGP, make_optimizer
+from graphbo.optimizers import NSGA2, GraphBO, GraphEHVI, OneHotGP, make_optimizer, outcomes
 from graphbo.optimizers.base import Optimizer
 from graphbo.optimizers.domination import ranked
+from graphbo.optimizers.outcomes import Outcomes
 from graphbo.optimizers.parego import augmented_chebyshev
 from graphbo.spaces import CellSpace, Design
 from graphbo.surrogates import weisfeiler_lehman
@@ -116,6 +118,34 @@ def test_what_is_known_to_break_a_constraint_is_never_proposed() -> None:
     assert optimizer._outcomes is not None
     assert "size" not in optimizer._outcomes.surrogates
     assert max(map(size, optimizer.ask(6))) <= 5
+
+
+@pytest.mark.parametrize("constraints", [["size<=14"], ["size<=12", "weight>=4"], ["size>=9"]])
+def test_known_constraints_are_computed_of_the_best_only(
+    constraints: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outcomes, "_LOOKED_AT", 4)
+    computed: set[Design] = set()
+
+    def counted(design: Design) -> float:
+        computed.add(design)
+        return size(design)
+
+    def proposals() -> list[Design]:
+        optimizer = one_kernel()
+        optimizer.pursue(Goals.of("error", constraints), {"size": counted})
+        for design in sample(12):
+            weight = {"weight": float(len(design.architecture.edges))}
+            optimizer.tell(replace(result(design), evaluation=Evaluation(
+                {**measured(design.architecture), **weight}
+            )))  # fmt: skip
+        return optimizer.ask(3)
+
+    some = proposals()
+    assert 0 < len(computed) < len(POOL) / 2
+    monkeypatch.setattr(Outcomes, "best_that_keeps", lambda *args: None)
+    assert proposals() == some
+    assert len(computed) == len(POOL)
 
 
 def test_before_anything_is_feasible_the_probability_alone_counts() -> None:
