@@ -231,6 +231,8 @@ def skeleton(space: SearchSpace, images: ImageData, **network: Any) -> Callable[
         InputError: If the space has no skeleton, or an operation or argument is unknown or out of
             range.
     """
+    from graphbo.networks import OPERATIONS
+
     make, defaults, known = _network(space)
     names = network_settings(space)
     for key, value in network.items():
@@ -249,8 +251,42 @@ def skeleton(space: SearchSpace, images: ImageData, **network: Any) -> Callable[
             raise InputError(
                 f"the operation {operation!r} cannot be trained; there are {', '.join(known)}"
             )
+        if known is OPERATIONS:
+            _check_place(operation, space)
     given = {"classes": images.classes, "in_channels": images.in_channels}
     return partial(make, **{**defaults, **network, **given})
+
+
+def _check_place(label: str, space: SearchSpace) -> None:
+    """Refuse an operation that the networks of a space have no place for.
+
+    Cells add up what their nodes give, which must be of one size; where a chain names a width, its
+    layer takes whatever number of channels the one before it gives.
+    """
+    import torch
+
+    from graphbo.networks.operations import OPERATIONS
+    from graphbo.training.isolation import isolated
+
+    with isolated(0, torch.device("cpu")), torch.no_grad():
+        if space.chain:
+            name = label.rpartition("-")[0]
+            if name not in OPERATIONS:  # a pool has no width
+                return
+            try:
+                OPERATIONS[name](8, 16)
+            except ValueError as error:
+                raise InputError(
+                    f"the operation {name!r} cannot be a layer of a chain, which has a width of "
+                    f"its own: {error}"
+                ) from error
+            return
+        image = torch.zeros(1, 8, 8, 8)
+        if OPERATIONS[label](8, 8).eval()(image).shape != image.shape:
+            raise InputError(
+                f"the operation {label!r} changes the size of the image, which only the pools of a "
+                f"chain may do; take another one in the space {space.name}"
+            )
 
 
 def network_settings(space: SearchSpace) -> list[str]:

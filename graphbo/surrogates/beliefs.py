@@ -63,7 +63,8 @@ class Standardised(ABC):
         rng = np.random.default_rng(0)
         drawn = self.values([space.sample(rng).architecture for _ in range(_DRAWN)])
         if not np.isfinite(drawn).all():
-            raise InputError(f"the prior {name} must give finite numbers; it gave {drawn.min()}")
+            first = drawn[~np.isfinite(drawn)][0]
+            raise InputError(f"the prior {name} must give finite numbers; it gave {first}")
         self.center, self.spread = float(drawn.mean()), float(drawn.std())
         if self.spread < _SMALLEST * max(1.0, abs(self.center)):
             raise InputError(
@@ -183,9 +184,11 @@ class FromTrials(Standardised):
         _refuse_hyperparameters(space)
         completed = [trial for trial in longest(trials) if trial.value is not None]
         if len(completed) < _FEWEST:
+            shorter = any(trial.value is not None for trial in trials if trial not in completed)
+            which = f"with the most epochs, {completed[0].epochs:g}" if shorter else "completed"
             raise InputError(
-                f"a prior needs {_FEWEST} completed trials at least; {len(completed)} of "
-                f"{len(trials)} are"
+                f"a prior needs {_FEWEST} completed trials at least, all as long as the longest; "
+                f"{len(completed)} of {len(trials)} are {which}"
             )
         strange = next((t for t in completed if t.design.architecture not in space), None)
         if strange is not None:

@@ -182,6 +182,13 @@ def test_what_cannot_be_trained_is_named(images: ImageData) -> None:
     fails("operation 'fft-8' cannot be trained", ChainSpace(2, ["fft"], [], [8]))
     fails("operation 'fft' cannot be trained", DARTSSpace(["fft"]))
     fails("operation 'fft' cannot be trained", ENASMacroSpace(2, ["fft"]))
+    for space in (
+        HierarchicalSpace(["conv3x3", "maxpool2"]),
+        ENASMacroSpace(4, ["conv3x3", "maxpool2"]),
+        CellSpace(3, ["maxpool2"], on="edges"),
+    ):
+        fails("operation 'maxpool2' changes the size of the image, which only the pools", space)
+    fails("'maxpool3x3' cannot be a layer of a chain, .* 8 into 16", ChainSpace(2, ["maxpool3x3"]))
     fails("drop_path must be a number from 0 to below 1; got 1.0", DARTSSpace(), drop_path=1.0)
     pool = PoolSpace([CONVOLUTION, EMPTY])
     fails("no network for the architectures of the space pool", pool)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -158,8 +159,16 @@ def test_many_trials_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("space", "given", "message"),
     [
-        (SPACE, trials(4), "needs 5 completed trials at least; 4 of 4 are"),
-        (SPACE, [*trials(4), Trial(DESIGNS[0], error="x")], "4 of 5 are"),
+        (SPACE, trials(4), "needs 5 completed trials at least, .*; 4 of 4 are completed"),
+        (SPACE, [*trials(4), Trial(DESIGNS[0], error="x")], "4 of 5 are completed"),
+        (
+            SPACE,
+            [
+                *(replace(t, fidelity={"epochs": 1.0}) for t in trials(9)),
+                *(replace(t, fidelity={"epochs": 9.0}) for t in trials(3)),
+            ],
+            "as long as the longest; 3 of 12 are with the most epochs, 9",
+        ),
         (CellSpace(4, ["a", "b"], on="edges"), trials(9), "is not of the space"),
         (SPACE, [Trial(t.design, 1.0) for t in trials(8)], "the same value, 0, and tells nothing"),
         (JointSpace(SPACE, example_hyperparameters()), trials(9), "has hyperparameters, too"),
