@@ -70,7 +70,8 @@ def weisfeiler_lehman(
     space: SearchSpace, depth: int = 2, *, decoder: Decoder | None = None
 ) -> KernelFactory:
     """Return a squared exponential on unary-coded Weisfeiler-Lehman counts."""
-    return _Counts(decoder or space.decode, WeisfeilerLehmanMap(depth))
+    feature_map = WeisfeilerLehmanMap(depth)
+    return _Counts(decoder or space.decode, feature_map, f"weisfeiler_lehman({depth})")
 
 
 def part_blind(
@@ -78,12 +79,12 @@ def part_blind(
 ) -> KernelFactory:
     """Return that of `weisfeiler_lehman` on labels without the parts in which they stand."""
     feature_map = RelabelledMap(WeisfeilerLehmanMap(depth), space.aliases)
-    return _Counts(decoder or space.decode, feature_map)
+    return _Counts(decoder or space.decode, feature_map, f"part_blind({depth})")
 
 
 def spectrum(space: SearchSpace, n: int = 3, *, decoder: Decoder | None = None) -> KernelFactory:
     """Return a squared exponential on unary-coded counts of the n-grams of paths."""
-    return _Counts(decoder or space.decode, SpectrumMap(n))
+    return _Counts(decoder or space.decode, SpectrumMap(n), f"spectrum({n})")
 
 
 def path_profile(
@@ -160,8 +161,9 @@ class SharedDecoder:
 
 # Classes, where functions would do but for pickling.
 class _Counts:
-    def __init__(self, decoder: Decoder, feature_map: FeatureMap) -> None:
+    def __init__(self, decoder: Decoder, feature_map: FeatureMap, name: str) -> None:
         self.store = FeatureStore(decoder, feature_map, unary=True)
+        self.name = name
 
     def __call__(self, train: Sequence[Architecture]) -> Kernel:
         return RBFFeatureKernel(self.store)
@@ -171,6 +173,7 @@ class _PathProfile:
     def __init__(self, store: FeatureStore, cardinalities: Sequence[int]) -> None:
         self.store = store
         self.cardinalities = cardinalities
+        self.name = f"path_profile({'positions' if cardinalities else ''})"
 
     def __call__(self, train: Sequence[Architecture]) -> Kernel:
         profile = PathProfileKernel(self.store)
@@ -182,6 +185,7 @@ class _PathProfile:
 class _Ordered:
     def __init__(self, columns: Sequence[Column]) -> None:
         self.features = HyperparameterFeatures(columns)
+        self.name = "ordered_decisions"
 
     def __call__(self, train: Sequence[Architecture]) -> Kernel:
         return MaternEmbeddingKernel(self.features, self.features.dim)

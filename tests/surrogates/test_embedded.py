@@ -14,18 +14,20 @@ from torch import Tensor, nn
 from graphbo.architecture import Architecture
 from graphbo.embeddings import GINEncoder
 from graphbo.kernels import EmbeddingKernel, WLRBFKernel
-from graphbo.spaces import CellSpace
+from graphbo.spaces import CellSpace, DARTSSpace, NASBench201Space, RegNetSpace, SearchSpace
 from graphbo.surrogates import (
     Frozen,
     GraphGP,
     GraphSurrogate,
     MostLikely,
     PathEncoding,
+    default_kernels,
     embedding,
     fit,
     log_posterior,
     name_of,
     product_of,
+    spectrum,
     sum_of,
     weisfeiler_lehman,
 )
@@ -137,8 +139,14 @@ def test_names_tell_embeddings_apart() -> None:
     assert name_of(Frozen(encoder)) == name_of(Frozen(copy.deepcopy(encoder)))
     other = GINEncoder(SPACE.operations, dim=4, hidden=8)
     assert name_of(Frozen(other)) != name_of(Frozen(encoder)), "other weights, another name"
-    assert name_of(PRODUCT) == "product_of(_Counts, embedding(counts))"
+    assert name_of(PRODUCT) == "product_of(weisfeiler_lehman(2), embedding(counts))"
     assert name_of(WLRBFKernel(SPACE.decode)) == "WLRBFKernel"
+
+
+@pytest.mark.parametrize("space", [SPACE, NASBench201Space(), DARTSSpace(), RegNetSpace()])
+def test_names_tell_the_kernels_of_a_space_apart(space: SearchSpace) -> None:
+    kernels = [*default_kernels(space), weisfeiler_lehman(space, 1), spectrum(space, 2)]
+    assert len({name_of(kernel) for kernel in kernels}) == len(kernels)
 
 
 def test_the_path_encoding_says_which_paths_there_are() -> None:
