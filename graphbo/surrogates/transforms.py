@@ -11,6 +11,8 @@ from scipy.stats import rankdata
 
 Values = npt.NDArray[np.float64]
 
+_FAR = 10.0  # so many times as far above the lowest value as the median, a value is just bad
+
 
 class Scores:
     """What a surrogate is fitted to in place of the values; the lowest value has the lowest score.
@@ -82,8 +84,10 @@ class LogScores(Scores):
 
     On a smooth function of numbers a search gathers observations around an optimum, and ranks would
     tear apart there what differs by next to nothing. This keeps distances between the good ones,
-    ``log(1 + (y - min) / (median - min))``, and squeezes the bad ones together. Values that are all
-    alike have scores of 0.
+    ``log(1 + r)`` with ``r = (y - min) / (median - min)``, and squeezes the bad ones together.
+    Beyond 10 it has ``20 - 100 / r`` in place of r, which goes on as smoothly and stays below 20: a
+    penalty of a million would else be all that the scale tells. Values that are all alike have
+    scores of 0.
 
     Args:
         values: The ``n`` observed values; at least one.
@@ -97,7 +101,10 @@ class LogScores(Scores):
 
     def __init__(self, values: Sequence[float] | Values) -> None:
         super().__init__(values)
-        above = self.values - self.values.min()
+        above = self.values / 2 - self.values.min() / 2  # halves, whose range is a number
         typical = np.median(above) or above.mean() or 1.0
-        logs = np.log1p(above / typical)
+        far = above / _FAR > typical
+        ratio = above / np.where(far, above, typical)
+        ratio[far] = 2 * _FAR - _FAR**2 * (typical / above[far])
+        logs = np.log1p(ratio)
         self.scores: Values = (logs - logs.mean()) / (logs.std() or 1.0)

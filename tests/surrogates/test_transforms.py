@@ -78,6 +78,25 @@ def test_log_scores_by_hand() -> None:
     assert mostly[0] == mostly[1] < mostly[3]
 
 
+@pytest.mark.parametrize("penalty", [1e3, 1e6, 1e30, 1.7e308])
+def test_a_penalty_does_not_take_the_whole_scale(penalty: float) -> None:
+    values = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3]
+    scores = LogScores([*values, penalty]).scores
+    logs = np.log1p([*(np.array(values) - 0.01) / 0.09, 20.0])  # 0.09 is the median
+    np.testing.assert_allclose(scores, (logs - logs.mean()) / logs.std(), atol=0.01)
+    assert LogScores([-penalty, 0.0, penalty]).scores.tolist() == sorted(
+        LogScores([-penalty, 0.0, penalty]).scores.tolist()
+    )
+
+
+def test_the_scores_of_bad_values_go_on_where_those_of_others_end() -> None:
+    typical = [0.0, 1.0, 1.0]
+    near = [LogScores([*typical, 1.0, each]) for each in (9.99, 10.0, 10.01)]
+    raw = [each.scores[4] * 1.0 for each in near]
+    assert raw[0] < raw[1] < raw[2]
+    assert raw[2] - raw[1] == pytest.approx(raw[1] - raw[0], rel=0.02)
+
+
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20))
 def test_log_scores_keep_the_order_and_come_back(values: list[float]) -> None:
     scores = LogScores(values)
