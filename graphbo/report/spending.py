@@ -97,7 +97,10 @@ def _full_value(problem: Problem, trial: Trial) -> float:
     if not isinstance(problem.evaluator, TableEvaluator):
         return np.nan
     job = Job(trial.design, problem.fidelity, trial.seed)
-    return problem.evaluator.evaluate_one(job).outcomes[problem.objective]
+    try:
+        return problem.evaluator.evaluate_one(job).outcomes.get(problem.objective, np.nan)
+    except LookupError:  # the table lacks its full training
+        return np.nan
 
 
 def summarize_spending(points: Array, curves: Mapping[str, Array], unit: str) -> dict[str, Any]:

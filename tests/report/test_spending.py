@@ -96,3 +96,22 @@ def test_without_a_table_only_full_trainings_count() -> None:
     problem = Problem("toy", SPACE, Unknown(), optimum=10.0, fidelity={"epochs": 9})  # type: ignore[arg-type]
     _, curves = spending_curves(problem, {"multi": [Result(tuple(MULTI))]}, 200.0)
     assert set(curves["multi"][0].tolist()) == {10.0, 0.0}
+
+
+def test_what_the_table_lacks_at_full_length_is_no_answer() -> None:
+    errors = np.array(list(ERRORS.values()))
+    errors[1, 1] = np.nan  # that of B, which looks best after an epoch
+    table = TableEvaluator(
+        [design.architecture for design in ERRORS],
+        {"validation_error": errors},
+        epochs=[1, 9],
+        cost=np.array([[10.0, 90.0]] * 3),
+        curves=True,
+    )
+    problem = Problem("toy", SPACE, table, optimum=10.0, fidelity={"epochs": 9})
+    trials = (trial(A, 1, 0), trial(B, 1, 1), trial(C, 9, 2))
+    points, curves = spending_curves(problem, {"one": [Result(trials)]}, 110.0)
+    curve = dict(zip(points.round(2), curves["one"][0], strict=True))
+    assert curve[15.4] == 20.0 - 10.0, "A after its full training"
+    assert curve[55.0] == 10.0, "B has no answer, which counts as the worst one"
+    assert curve[110.0] == 0.0
