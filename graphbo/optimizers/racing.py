@@ -6,6 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count, islice
 
 import numpy as np
@@ -125,9 +126,15 @@ class Racing(MultiFidelityOptimizer):
         """Return the next n places to fill: a race, a level of it, and who climbs there."""
         return list(islice(self._all_slots(), n))
 
+    @cached_property
+    def _everything(self) -> int | None:
+        """How many designs there are, None if there is no end to them."""
+        if self.space.enumerable:
+            return self.space.size
+        return sum(1 for _ in self.space.listed()) or None
+
     def _all_slots(self) -> Iterator[tuple[Bracket, int, Design | None]]:
-        everything = self.space.size if self.space.enumerable else None
-        exhausted = everything is not None and len(self._seen) >= everything
+        exhausted = self._everything is not None and len(self._seen) >= self._everything
         busy = set(self.pending)
         while self._over < len(self._brackets) and self._brackets[self._over].finished(exhausted):
             self._over += 1

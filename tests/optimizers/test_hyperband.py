@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 import pytest
+from ConfigSpace import ConfigurationSpace
 
 import graphbo
 from graphbo.errors import InputError
 from graphbo.optimizers import Optimizer, make_optimizer
-from graphbo.spaces import CellSpace, Design
+from graphbo.spaces import CellSpace, Design, HyperparameterSpace, SearchSpace
 from graphbo.study import Study
 from graphbo.trial import Trial
 
@@ -160,3 +161,21 @@ def test_climbing_costs_the_rest_and_keeps_the_seed() -> None:
     # 9 trainings of one epoch, 3 that go on to three, and one that goes on to nine.
     study = Study.of(problem, "successive-halving")
     assert len(study.run(epochs=9 + 3 * 2 + 6).trials) == 13
+
+
+HYPERPARAMETERS = HyperparameterSpace(ConfigurationSpace({"o": ["adam", "sgd"], "n": (1, 6)}))
+
+
+@pytest.mark.parametrize("name", [*MULTI_FIDELITY, "bohb", "dehb", "graph-mf"])
+@pytest.mark.parametrize("space", [HYPERPARAMETERS, CellSpace(3, ["a"], on="edges")])
+def test_a_space_that_is_used_up_is_trained_fully(name: str, space: SearchSpace) -> None:
+    optimizer = make_optimizer(name, space, epochs=[1, 3, 9])
+    trained: list[tuple[Design, float]] = []
+    while designs := optimizer.ask():
+        fidelity = designs[0].fidelity or {}
+        value = len(trained) * 7 % 13 / 13
+        optimizer.tell(Trial(designs[0], value, fidelity=fidelity))
+        trained.append((designs[0], fidelity["epochs"]))
+        assert len(trained) < 100
+    assert {design for design, _ in trained} == set(space.listed())
+    assert any(epochs == 9 for _, epochs in trained)
