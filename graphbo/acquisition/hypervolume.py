@@ -92,8 +92,10 @@ def log_expected_hypervolume_improvement(
     bounded = upper.isfinite()
     beyond = deviation.log() + log_h((mean - torch.where(bounded, upper, lower)) / deviation)
     gap = (beyond - above).clamp_max(-1e-12)
-    # Twice where: an unbounded box must not bring in the logarithm of nought.
-    inside = torch.where(bounded, torch.log(-torch.expm1(gap)), torch.zeros_like(gap))
+    # Twice where: an unbounded box must not bring in the logarithm of nought, nor what is nowhere
+    # above, such as an outcome that is not known, the difference of two of them.
+    some = bounded & above.isfinite()
+    inside = torch.where(some, torch.log(-torch.expm1(gap)), torch.zeros_like(gap))
     result: Tensor = (above + inside).sum(-1).logsumexp(-1)
     return result
 

@@ -12,6 +12,8 @@ from graphbo.spaces.base import INACTIVE, Column
 
 Array = NDArray[np.float64]
 
+_LEAST = 1e-300  # of a probability whose logarithm is taken
+
 
 class KernelDensity:
     """A density over vectors: the mean over the observed ones of a product of kernels.
@@ -66,7 +68,7 @@ class KernelDensity:
         for j, column in enumerate(self.columns):
             centres, points = self.vectors[:, j, None], np.asarray(vectors, float)[None, :, j]
             if column.choices:
-                logs = np.log(kernel(self.bandwidths[j], column))
+                logs = np.log(np.maximum(kernel(self.bandwidths[j], column), _LEAST))
                 terms += logs[centres.astype(int), points.astype(int)]
             else:
                 terms += _log_normal(points, centres, self.bandwidths[j])

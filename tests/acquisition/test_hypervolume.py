@@ -69,6 +69,19 @@ def test_without_uncertainty_it_is_the_improvement_itself() -> None:
     )
 
 
+@pytest.mark.parametrize("m", [2, 3])
+def test_what_lacks_an_outcome_improves_nothing_whichever_it_is(m: int) -> None:
+    targets = torch.tensor([[0.0, 1.0, 0.5], [1.0, 0.0, 0.2]], dtype=torch.float64)[:, :m]
+    means = torch.full((m + 1, m), -1.0, dtype=torch.float64)
+    means[range(m), range(m)] = torch.inf
+    variances = torch.zeros_like(means)
+    found = log_expected_hypervolume_improvement(
+        means, variances, targets, torch.full((m,), 2.0, dtype=torch.float64)
+    )
+    assert found[:-1].tolist() == [-torch.inf] * m
+    assert found[-1].isfinite()
+
+
 def test_what_is_far_behind_is_still_ranked() -> None:
     means = torch.tensor([[9.0, 9.0], [30.0, 30.0], [60.0, 60.0]], dtype=torch.float64)
     found = log_expected_hypervolume_improvement(

@@ -84,6 +84,11 @@ def test_a_density_sums_to_one_and_draws_follow_it() -> None:
     np.testing.assert_allclose(shares, expected, atol=0.02)
 
 
+def test_a_density_of_many_ordered_choices_is_a_number() -> None:
+    density = KernelDensity(np.zeros((5, 1)), [Column("width", 150, True)])
+    assert np.isfinite(density.log_density(np.array([[0.0], [149.0]]))).all()
+
+
 def test_bandwidths_are_bounded_and_independent_of_the_numbering() -> None:
     same = KernelDensity(np.zeros((5, 2), int), [ABC, WIDTH], min_bandwidth=0.01)
     assert same.bandwidths == (0.01, 0.01)
