@@ -41,6 +41,7 @@ def score(
     bounds: Tensor | None = None,
     log_weights: Tensor | None = None,
     blocked: Tensor | None = None,
+    final: Tensor | None = None,
 ) -> Tensor:
     """Return the logarithm of the expected improvement at each point, averaged over models.
 
@@ -70,6 +71,8 @@ def score(
             constraints; they are part of the bounds. Only ``"logei"`` can be given any.
         blocked: Which points will not be chosen, `n`. It tells that only the best other one is
             sought; the values of the blocked ones may then be bounds.
+        final: Which of the pending points can be improved on, `p`; see `PendingLogEI`, the only one
+            that looks at it.
 
     Returns:
         `n` values, larger is better.
@@ -91,7 +94,10 @@ def score(
         alone = [_analytic(model, low) for model, low in zip(models, best, strict=True)]
         if pending is None or not waiting:
             return _average(alone, X) + weights
-        joint = [PendingLogEI(model, low, pending) for model, low in zip(models, best, strict=True)]
+        joint = [
+            PendingLogEI(model, low, pending, final)
+            for model, low in zip(models, best, strict=True)
+        ]
         if len(X) <= _FEW:
             return _average(joint, X) + weights
         if bounds is None:

@@ -30,16 +30,25 @@ class PendingLogEI(AcquisitionFunction):
         model: A model of targets to be minimised.
         best_f: The lowest target observed.
         pending: `p x d` points being evaluated.
+        final: Which of them can be improved on, `p`; by default all. A short training tells of
+            others, but is no result.
         samples: The number of samples.
     """
 
     def __init__(
-        self, model: SurrogateModel, best_f: Tensor, pending: Tensor, *, samples: int = 64
+        self,
+        model: SurrogateModel,
+        best_f: Tensor,
+        pending: Tensor,
+        final: Tensor | None = None,
+        *,
+        samples: int = 64,
     ) -> None:
         super().__init__(model)
         self.gp = model
         self.best_f = best_f
         self.pending = pending
+        self.final = torch.ones(len(pending), dtype=torch.bool) if final is None else final
         # The seed is fixed: what is asked must be a function of the history. Another pending point
         # leaves the samples of the others as they are, as long as there is room.
         room = max(8, 1 << (len(pending) - 1).bit_length())
@@ -57,7 +66,8 @@ class PendingLogEI(AcquisitionFunction):
         )
         root = psd_safe_cholesky(pending_covariance)
         values = pending_mean + self.normal @ root.mT
-        incumbent = values.min(-1).values.clamp_max(self.best_f)
+        results = torch.where(self.final, values, torch.inf)
+        incumbent = results.min(-1).values.clamp_max(self.best_f)
         slopes = torch.linalg.solve_triangular(root, cross.mT, upper=False).mT
         conditional_mean = mean.unsqueeze(-1) + slopes @ self.normal.mT
         deviation = (variance - slopes.square().sum(-1)).clamp_min(1e-10).sqrt().unsqueeze(-1)

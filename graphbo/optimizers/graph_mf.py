@@ -195,8 +195,12 @@ class GraphMF(Racing):
             self._rows_of(pending),
             self._incumbents(),
             blocked=None if blocked is None else torch.from_numpy(blocked),
+            final=torch.tensor([self._is_full(design) for design in pending]),
         ).numpy()
         return values
+
+    def _is_full(self, design: Design) -> bool:
+        return (design.fidelity or {})["epochs"] >= self.rungs[-1]
 
     def _rows_of(self, pending: Sequence[Design]) -> torch.Tensor | None:
         """Return the rows of what is being trained, None if nothing is."""

@@ -111,6 +111,20 @@ def test_with_pending_points_the_analytic_kind_is_what_a_point_adds_to_them(
         assert values[i] == pytest.approx(brute_force.item(), abs=0.05)
 
 
+def test_a_pending_point_that_is_no_result_takes_nothing_from_others(
+    models: list[GraphGP],
+) -> None:
+    # What is expected of an improvement once its value is known is what is expected now.
+    alone, pending = score(models, ROWS), ROWS[score(models, ROWS).topk(3).indices]
+    unfinished = torch.zeros(3, dtype=torch.bool)
+    values = score(models, ROWS, pending=pending, final=unfinished)
+    open_, near = ~torch.isin(torch.arange(len(ROWS)), alone.topk(3).indices), alone > -4
+    torch.testing.assert_close(values[open_ & near], alone[open_ & near], rtol=0.0, atol=0.2)
+    assert values[open_].argmax() == alone[open_].argmax()
+    some = score(models, ROWS, pending=pending, final=torch.tensor([True, False, False]))
+    assert (some <= values + 0.1)[open_ & near].all()
+
+
 def test_a_pending_point_adds_nothing_to_itself(models: list[GraphGP]) -> None:
     alone = score(models, ROWS)
     best = int(alone.argmax())
