@@ -364,6 +364,10 @@ class Storage:
             raise
         except (sqlite3.OperationalError, OSError) as error:
             raise InputError(f"the study file {self.path} cannot be used: {error}") from error
+        except sqlite3.ProgrammingError as error:
+            raise InputError(
+                f"the study {self.path or 'in memory'} was closed; open it again to go on"
+            ) from error
         except (
             sqlite3.DatabaseError, ValueError, KeyError, TypeError, AttributeError, RecursionError
         ) as error:  # fmt: skip

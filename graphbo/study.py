@@ -285,6 +285,7 @@ class Study:
         self.trials: list[Trial] = []
         """The finished trials, in the order in which they were told."""
         self._running: dict[int, Trial] = {}
+        self._proposals: set[object] = set()
         self._asking: Future[tuple[list[Design], float]] | None = None
         self._asked_at = 0  # the place in the log of that ask
         self._event = 0  # that of the next event
@@ -310,8 +311,9 @@ class Study:
     ) -> Study:
         """Return a study of a problem; the settings are those of `Study`.
 
-        Objective and constraints are by default those of the problem.
+        Objectives, constraints and fidelity are by default those of the problem.
         """
+        settings.setdefault("fidelity", problem.fidelity)
         settings.setdefault("budget", Budget(trials=problem.trials))
         settings.setdefault("objective", problem.goals.objectives)
         settings.setdefault("constraints", problem.goals.constraints)
@@ -319,7 +321,6 @@ class Study:
             problem.space,
             problem.evaluator,
             optimizer,
-            fidelity=problem.fidelity,
             problem=problem.name,
             **settings,
         )
@@ -548,7 +549,24 @@ class Study:
     def _proposed(self, n: int) -> tuple[list[Design], float]:
         start = time.perf_counter()
         designs = self.optimizer.ask(n)
+        self._check_new(designs)
         return designs, time.perf_counter() - start
+
+    def _check_new(self, designs: Sequence[Design]) -> None:
+        """Refuse what would make a study file that cannot be opened again."""
+        beside: set[object] = set()
+        for design in designs:
+            wrong, proposal = None, _proposal(design, self.fidelity | dict(design.fidelity or {}))
+            if not self.space.holds(design):
+                wrong = f"which is not of the space {self.space.name}"
+            elif proposal in self._proposals or proposal in beside:
+                wrong = "which it had proposed before"
+            if wrong is not None:
+                raise InputError(
+                    f"the optimiser {self.optimizer.name} proposed {design.architecture!r}, "
+                    f"{wrong}; see graphbo.testing.check_optimizer"
+                )
+            beside.add(proposal)
 
     def _take_designs(self, designs: Sequence[Design], seconds: float, event: int) -> list[Trial]:
         seconds += self._unstored_seconds
@@ -594,6 +612,7 @@ class Study:
         self._asks += 1
         self._optimizer_seconds += ask.seconds
         self._running |= {trial.number: trial for trial in ask.trials}
+        self._proposals.update(_proposal(trial.design, trial.fidelity) for trial in ask.trials)
 
     def _finish(self, trial: Trial, clock: float, report: Report) -> Trial:
         """Store a trial with its result, and tell the optimiser unless it is being asked."""
@@ -686,6 +705,11 @@ class Study:
         }
 
 
+def _proposal(design: Design, fidelity: Fidelity) -> object:
+    """Return what is evaluated once."""
+    return design, frozenset(fidelity.items())
+
+
 def _split(fidelity: Fidelity) -> tuple[float, dict[str, float]]:
     """Return the epochs of a fidelity, infinite if they are full, and its other axes."""
     others = {axis: value for axis, value in fidelity.items() if axis != "epochs"}
@@ -728,8 +752,7 @@ def _outcomes(evaluation: Evaluation | None, goals: Goals) -> tuple[float | None
     for name in goals.names:
         kind = "objective" if name in goals.objectives else "fact"
         if name not in reported:
-            among = evaluation.objectives if goals.plain else reported
-            return None, f"the evaluation has no {kind} {name!r}, only {list(among)}"
+            return None, f"the evaluation has no {kind} {name!r}, only {list(reported)}"
         try:
             numbers[name] = float(reported[name])
         except (TypeError, ValueError):

@@ -12,9 +12,11 @@ import pytest
 from graphbo.architecture import Architecture
 from graphbo.errors import InputError
 from graphbo.evaluators.base import Evaluator, FunctionEvaluator, Report
+from graphbo.evaluators.table import TableEvaluator
 from graphbo.optimizers.base import Optimizer
 from graphbo.problems.base import Problem
-from graphbo.spaces import CellSpace, Design, PoolSpace
+from graphbo.problems.registry import get_problem
+from graphbo.spaces import CellSpace, ChainSpace, Design, PoolSpace
 from graphbo.study import Study
 from graphbo.trial import Evaluation, Fidelity, Job, Trial
 
@@ -496,6 +498,58 @@ def test_a_study_with_another_evaluator_is_not_continued(tmp_path: Path) -> None
         study(Described(0.1), storage=path).close()
     with pytest.raises(InputError, match=r"its rate of the evaluator is 0\.1, not 0\.2"):
         study(Described(0.2), storage=path)
+
+
+def test_a_study_on_another_table_is_not_continued(tmp_path: Path) -> None:
+    path = tmp_path / "study.sqlite"
+    cells = [design.architecture for design in SPACE.enumerate()]
+    errors = np.arange(len(cells), dtype=float)
+    for _ in range(2):
+        table = TableEvaluator(cells, {"error": errors})
+        Study(SPACE, table, "random", storage=path).run(trials=3)
+    with pytest.raises(InputError, match="its results of the evaluator is"):
+        Study(SPACE, TableEvaluator(cells, {"error": errors + 1}), "random", storage=path)
+
+
+class Repeats(Greedy):
+    def _propose(self, n: int, rng: Any) -> list[Design]:
+        return [SPACE.enumerate()[3]] * n
+
+
+class Wanders(Greedy):
+    def _propose(self, n: int, rng: Any) -> list[Design]:
+        return [ChainSpace(3).sample(rng)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (Repeats, "proposed .*, which it had proposed before; see graphbo.testing.check_optimizer"),
+        (Wanders, "proposed .*, which is not of the space test"),
+    ],
+)
+def test_what_an_optimiser_must_not_propose_is_not_stored(
+    kind: type[Optimizer], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "study.sqlite"
+    for _ in range(2):
+        search = Study(SPACE, FunctionEvaluator(error), kind(SPACE), storage=path)
+        with pytest.raises(InputError, match=message):
+            search.run(trials=3)
+        search.close()
+    assert len({trial.design for trial in search.trials}) == len(search.trials) <= 1
+
+
+def test_a_closed_study_says_so(tmp_path: Path) -> None:
+    search = study(storage=tmp_path / "study.sqlite")
+    search.close()
+    with pytest.raises(InputError, match="was closed; open it again to go on"):
+        search.run(trials=3)
+
+
+def test_a_problem_may_be_studied_at_another_fidelity() -> None:
+    search = Study.of(get_problem("digits-table"), "random", fidelity={"epochs": 3})
+    assert {trial.fidelity["epochs"] for trial in search.run(trials=2).trials} == {3}
 
 
 def test_a_study_on_another_space_is_not_continued(tmp_path: Path) -> None:

@@ -268,4 +268,4 @@ def test_a_function_may_return_numbers_by_name() -> None:
 
 def test_a_function_of_several_numbers_must_return_the_one_to_minimise() -> None:
     result = minimize(measured, SPACE, budget=1, optimizer="random")
-    assert "no objective 'objective', only []" in str(result.trials[0].error)
+    assert "no objective 'objective', only ['error', 'size']" in str(result.trials[0].error)

@@ -247,6 +247,11 @@ class FunctionEvaluator(Evaluator):
         if costs is not None:
             self.on_request, self.known = costs.names, COMPUTED
 
+    def describe(self) -> Mapping[str, Any]:
+        """Return what the function calls itself in its attribute ``described``, if it has one."""
+        described = getattr(self.function, "described", None)
+        return {} if described is None else {"function": described}
+
     def _check_request(self, names: Sequence[str]) -> None:
         if self.costs is not None:
             self.costs.deployment.check(names)

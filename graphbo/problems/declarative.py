@@ -268,6 +268,11 @@ class UserFunction:
     folder: str
     target: str
 
+    @property
+    def described(self) -> str:
+        """What tells it from the functions of other problems, wherever these are moved together."""
+        return f"{self.target} in {Path(self.folder).name}"
+
     def __call__(self, *arguments: Any) -> float | Mapping[str, float]:
         """Call the function with the architecture, the hyperparameters, or both."""
         found: float | Mapping[str, float] = self.load()(*arguments)
@@ -372,7 +377,7 @@ def _read_table(path: Path, columns: list[str], where: str) -> dict[str, Any]:
 
 def _read_csv(path: Path, where: str) -> dict[str, Any]:
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True)
             lines = list(reader)
     except (csv.Error, UnicodeDecodeError) as error:
