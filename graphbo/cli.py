@@ -258,7 +258,10 @@ def _print_result(problem: Problem, result: Result) -> None:
     reported = {**objectives, **{name: best.outcomes[name] for name in pursued}}
     for name, value in reported.items():
         print(f"  {quantity(name, value)}")
-    if problem.optimum is not None and result.goals is None:
+    full = problem.fidelity.get("epochs", best.epochs)
+    if best.epochs < full:
+        print(f"  after {best.epochs:g} of {full:g} epochs: nothing was trained fully")
+    elif problem.optimum is not None and result.goals is None:
         print(f"  {result.value - problem.optimum:.3g} above the optimum of the problem")
 
 

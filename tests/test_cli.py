@@ -161,6 +161,16 @@ def test_search_tells_of_failed_trials(tmp_path: Path, capsys: pytest.CaptureFix
     assert "No architecture was evaluated successfully" in shown
 
 
+def test_search_says_that_nothing_was_trained_fully(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--optimizer", "hyperband", "--trials", "3", "--output", str(tmp_path / "run")]
+    run("search", "digits-table", *arguments)
+    printed = capsys.readouterr().out
+    assert "after 1 of 9 epochs: nothing was trained fully" in printed
+    assert "above the optimum" not in printed
+
+
 def test_search_takes_a_budget_in_seconds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,7 +29,10 @@ DASHES = (
 
 
 def incumbent_values(
-    trials: Iterable[Trial], length: int | None = None, goals: Goals | None = None
+    trials: Iterable[Trial],
+    length: int | None = None,
+    goals: Goals | None = None,
+    full: float = 0.0,
 ) -> Array:
     """Return the best value after each trial.
 
@@ -38,13 +41,14 @@ def incumbent_values(
             one trained for fewer epochs than others.
         length: If given, the curve is cut, or drawn out with its last value, to that length.
         goals: If given, only trials that keep their constraints count.
+        full: So many epochs are a full training; none that is shorter counts.
 
     Returns:
         One value for each trial; NaN before the first that counts.
     """
     trials = list(trials)
     allowed = longest(trials) if goals is None else goals.longest(trials)
-    counted = {id(trial) for trial in allowed}
+    counted = {id(trial) for trial in allowed if trial.epochs >= full}
     values = [
         np.nan if trial.value is None or id(trial) not in counted else trial.value
         for trial in trials

@@ -33,10 +33,10 @@ def regret_curves(problem: Problem, runs: Runs, trials: int) -> dict[str, Array]
 
     Returns:
         For each optimiser ``seeds x trials``, in the unit of the objective; NaN before the first
-        completed trial.
+        full training.
     """
     curves = {
-        name: np.stack([incumbent_values(result.trials, trials) for result in results])
+        name: np.stack([_incumbents(problem, result, trials) for result in results])
         for name, results in runs.items()
     }
     optimum = problem.optimum
@@ -96,8 +96,8 @@ def _optimizer(
     test_optimum: float | None,
 ) -> dict[str, Any]:
     trials = curves.shape[1]
-    to_optimum = _evaluations_to(problem.optimum, results, trials)
-    to_permille = _evaluations_to(problem.top_permille, results, trials)
+    to_optimum = _evaluations_to(problem, problem.optimum, results, trials)
+    to_permille = _evaluations_to(problem, problem.top_permille, results, trials)
     told = sum(len(result.trials) for result in results)
     tests = [_test_error(result) for result in results]
     tested = [error for error in tests if error is not None]
@@ -113,16 +113,21 @@ def _optimizer(
     }
 
 
+def _incumbents(problem: Problem, result: Result, trials: int) -> Array:
+    """Return the best value of a full training after each trial."""
+    return incumbent_values(result.trials, trials, full=problem.fidelity.get("epochs", 0.0))
+
+
 def _evaluations_to(
-    target: float | None, results: Sequence[Result], trials: int
+    problem: Problem, target: float | None, results: Sequence[Result], trials: int
 ) -> list[tuple[bool, int]] | None:
     """Return for each run whether it reached the target, and after how many evaluations."""
     if target is None:
         return None
     reached = []
     for result in results:
-        hits = np.flatnonzero(incumbent_values(result.trials, trials) <= target + _EXACT)
-        reached.append((True, int(hits[0]) + 1) if len(hits) else (False, trials))
+        hits = np.flatnonzero(_incumbents(problem, result, trials) <= target + _EXACT)
+        reached.append((True, int(hits[0]) + 1) if len(hits) else (False, len(result.trials)))
     return reached
 
 

@@ -8,7 +8,7 @@ import pytest
 from graphbo.architecture import Architecture
 from graphbo.errors import MissingExtraError
 from graphbo.report import anytime_figure, incumbent_values, search_figure
-from graphbo.spaces import Design
+from graphbo.spaces import CellSpace, Design
 from graphbo.trial import Trial
 
 DESIGN = Design(Architecture(["input", "output"], []), ())
@@ -83,3 +83,14 @@ def test_without_matplotlib_the_error_names_the_extra(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MissingExtraError, match=r"graphbo\[plot\]"):
         search_figure(trials(1.0))
+
+
+def test_trainings_that_are_not_full_do_not_count_where_they_are_told_from_others() -> None:
+    design = CellSpace(3, ["a"], on="edges").enumerate()[0]
+    history = [
+        Trial(design, value, fidelity={"epochs": epochs})
+        for value, epochs in ((5.0, 1.0), (4.0, 3.0), (3.0, 3.0))
+    ]
+    np.testing.assert_equal(incumbent_values(history), [np.nan, 4.0, 3.0])
+    np.testing.assert_equal(incumbent_values(history, full=3.0), [np.nan, 4.0, 3.0])
+    np.testing.assert_equal(incumbent_values(history, full=9.0), [np.nan] * 3)

@@ -62,6 +62,20 @@ def test_the_figures_of_an_optimiser() -> None:
     }
 
 
+def test_a_run_that_does_not_find_the_optimum_counts_as_its_own_trials() -> None:
+    entry = summarize(PROBLEM, {"a": [result([9, 9])]}, 10)["optimizers"]["a"]
+    assert entry["evaluations_to_optimum_mean"] == 2
+
+
+def test_short_trainings_have_no_regret() -> None:
+    short = [replace(t, fidelity={"epochs": 1.0}) for t in result([5, 4]).trials]
+    problem = replace(PROBLEM, fidelity={"epochs": 9})
+    entry = summarize(problem, {"a": [Result(tuple(short))], "b": B[:1]}, 2)["optimizers"]
+    assert entry["a"]["mean_regret"] == {"2": None}
+    assert entry["a"]["found_share"] == 0
+    assert entry["b"]["mean_regret"] == {"2": 4.0}
+
+
 def test_the_summary_names_problem_trials_and_seeds() -> None:
     summary = summarize(PROBLEM, {"a": A, "b": B}, 4)
     assert (summary["problem"], summary["trials"], summary["seeds"]) == ("toy", 4, 3)
