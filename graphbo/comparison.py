@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -66,6 +68,8 @@ def compare(
     With several objectives, it is the hypervolumes that are compared: ``summary.json`` is what
     `graphbo.report.fronts.summarize_fronts` gives, and the pictures are ``hypervolume.png`` and
     ``fronts.png``. With constraints, only trials that keep them count.
+
+    Runs go in processes of their own: a script must call it below ``if __name__ == "__main__":``.
 
     Args:
         problem: The name of a problem, or a picklable one of your own.
@@ -346,11 +350,30 @@ def _run_all(
             done, futures = wait(futures, timeout=0.2)
             bar.show(count.value)
             for future in done:
+                _check_started(future.exception())
                 future.result()
     finally:
         # Runs in progress end after the trial they are at; all of them can be resumed.
         stop.set()
         executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _check_started(error: BaseException | None) -> None:
+    """Turn what comes of processes that cannot start into one clear line.
+
+    Raises:
+        InputError: If the error is such a one.
+    """
+    if isinstance(error, BrokenProcessPool):
+        raise InputError(
+            "a process of the comparison ended by itself; a script that calls compare must do so "
+            'below the line  if __name__ == "__main__":  as each process reads the script again'
+        ) from error
+    if isinstance(error, pickle.PicklingError | AttributeError) and "pickle" in str(error):
+        raise InputError(
+            f"the problem cannot be sent to other processes ({error}); its function must stand at "
+            "the top of a module"
+        ) from error
 
 
 @contextmanager
