@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -95,11 +97,15 @@ def deepcave(
         check_space(recorded, space, searched)
         seed = int(recorded.identity["seed"])
         name = f"{recorded.identity['optimizer']}-{seed}"
+        name = name if path.name == "study.sqlite" else path.stem
+        # Another problem, or other settings, must not take its place.
+        known = json.dumps(recorded.identity, sort_keys=True).encode()
+        name += f"-{hashlib.blake2b(known, digest_size=2).hexdigest()}"
         folder = write_deepcave(
             recorded.trials,
             space,
             # DeepCAVE cuts names at their last dot, and a study file must not name other folders.
-            output / re.sub(r"[^\w-]", "_", name if path.name == "study.sqlite" else path.stem),
+            output / re.sub(r"[^\w-]", "_", name),
             objective=recorded.objective,
             seed=seed,
         )

@@ -179,14 +179,14 @@ def _goals(study: RecordedStudy) -> dict[str, Any]:
     return {
         "objectives": list(goals.objectives),
         "constraints": [str(constraint) for constraint in goals.constraints],
-        "front": [trial.number + 1 for trial in study.result.front],
+        "front": [trial.number for trial in study.result.front],
     }
 
 
 def _incumbent(trial: Trial, since: float | None) -> dict[str, Any]:
     return {
         "value": trial.value,
-        "trial": trial.number + 1,
+        "trial": trial.number,
         "since": since,
         "architecture": trial.design.architecture.to_string(),
         "contents": contents(trial),

@@ -240,12 +240,12 @@ def test_studies_of_every_optimiser_are_exported(
         run(*export)
     folders = sorted(target.iterdir())
     assert len(folders) == 6
-    assert [f.name for f in folders[:2]] == ["local-search-000", "local-search-001"]
+    assert [f.name[:-5] for f in folders[:2]] == ["local-search-000", "local-search-001"]
     for folder in folders:
         assert "." not in folder.name
         _, table = frames(folder)
         assert len(table) == 6
-        assert set(table["seed"]) == {int(folder.name[-3:])}
+        assert set(table["seed"]) == {int(folder.name[-8:-5])}
     assert capsys.readouterr().out.count("Written") == 13
 
 
@@ -253,8 +253,15 @@ def test_the_folder_of_a_search_is_exported(problem: Path, tmp_path: Path) -> No
     command = ["search", str(problem), "--optimizer", "random", "--trials", "3", "--seed", "5"]
     run(*command, "--output", str(tmp_path / "run"))
     run("export", "deepcave", str(tmp_path / "run"), str(tmp_path), "--problem", str(problem))
-    _, table = frames(tmp_path / "random-5")
+    (first,) = tmp_path.glob("random-5-*")
+    _, table = frames(first)
     assert set(table["seed"]) == {5}
+    for size in (3, 2):
+        command[3] = f"regularized-evolution:population=3,sample={size}"
+        found = str(tmp_path / f"run{size}")
+        run(*command, "--output", found)
+        run("export", "deepcave", found, str(tmp_path), "--problem", str(problem))
+    assert len(list(tmp_path.glob("regularized-evolution-5-*"))) == 2, "one took the other's place"
 
 
 def test_what_cannot_be_exported_is_named(

@@ -48,7 +48,7 @@ def test_a_status_says_what_is_done_found_spent_and_wrong(stopped: Path) -> None
     assert status["seconds"] == pytest.approx(5.0, abs=0.5)
     assert status["epochs"] == 6.0
     assert status["incumbent"]["value"] == 6.0
-    assert status["incumbent"]["trial"] == 3
+    assert status["incumbent"]["trial"] == 2, "as in a table of the trials"
     assert status["incumbent"]["since"] == status["last_finished"]
     assert status["last_error"] == "RuntimeError: out of\x1b[31m memory"
 
@@ -121,7 +121,7 @@ def test_the_status_of_a_study_with_goals_names_them_and_its_feasible_incumbent(
         status = study_status(path)
         shown = status.to_json()
         assert shown["objectives"] == ["error", "size"]
-        assert shown["front"] == [trial.number + 1 for trial in result.front]
+        assert shown["front"] == [trial.number for trial in result.front]
         assert (status.incumbent is not None) == found
         if found:
             assert status.incumbent == result.best
