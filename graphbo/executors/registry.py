@@ -43,6 +43,8 @@ def make_executor(name: str, workers: int = 1) -> Executor:
         return ProcessExecutor(workers)
     if name == "threads":
         return ThreadPoolExecutor(workers)
+    if kind == "dask":
+        raise InputError("dask needs the address of its scheduler, such as dask:tcp://HOST:8786")
     every = "the executors are processes, threads, ray[:ADDRESS], dask:ADDRESS"
     raise InputError(
         f"there is no executor {name!r}; {nearest_names(name, list(EXECUTORS), every)}"

@@ -104,8 +104,9 @@ def make_optimizer(
         name = recommend(space, epochs=epochs).optimizer
     name, colon, text = name.partition(":")
     if name not in _CLASSES:
-        near = difflib.get_close_matches(name, [*OPTIMIZERS, AUTO], n=2) or [*OPTIMIZERS]
-        raise InputError(f"there is no optimiser {name!r}; did you mean {' or '.join(near)}?")
+        near = difflib.get_close_matches(name.lower(), [*OPTIMIZERS, AUTO], n=2)
+        which = f"did you mean {' or '.join(near)}?" if near else "graphbo list names them all"
+        raise InputError(f"there is no optimiser {name!r}; {which}")
     module, _, attribute = _CLASSES[name].partition(":")
     kind: type[Optimizer] = getattr(
         importlib.import_module(f"graphbo.optimizers.{module}"), attribute

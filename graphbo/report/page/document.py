@@ -313,8 +313,8 @@ class _Page:
             )
         if analysis is None:
             return (
-                "<p>The surrogate is left out: it needs eight completed trials whose values are "
-                "not all alike.</p>"
+                "<p>The surrogate is left out: it needs eight trials that completed with the most "
+                "epochs, and whose values are not all alike.</p>"
             )
         self.plots["calibration"] = calibration(analysis)
         return sections.surrogate(analysis)

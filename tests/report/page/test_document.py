@@ -146,7 +146,7 @@ def test_studies_with_little_in_them_have_a_page(
 ) -> None:
     page = page_of(tmp_path, objective, trials, SPACE)
     assert sentence in page.text
-    assert "it needs eight completed trials" in page.text
+    assert "it needs eight trials that completed" in page.text
     assert ("Progress" in page.headings) == ("failed" not in sentence)
 
 
