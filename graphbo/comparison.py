@@ -336,6 +336,13 @@ def _run_all(
 ) -> None:
     if not waiting:
         return
+    try:
+        pickle.dumps((problem, goals))
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise InputError(
+            f"the problem cannot be sent to other processes ({error}); its function must stand at "
+            "the top of a module"
+        ) from error
     context = multiprocessing.get_context("spawn")
     count, stop = context.Value("q", 0), context.Event()
     with _one_thread():
@@ -350,30 +357,16 @@ def _run_all(
             done, futures = wait(futures, timeout=0.2)
             bar.show(count.value)
             for future in done:
-                _check_started(future.exception())
                 future.result()
-    finally:
-        # Runs in progress end after the trial they are at; all of them can be resumed.
-        stop.set()
-        executor.shutdown(wait=True, cancel_futures=True)
-
-
-def _check_started(error: BaseException | None) -> None:
-    """Turn what comes of processes that cannot start into one clear line.
-
-    Raises:
-        InputError: If the error is such a one.
-    """
-    if isinstance(error, BrokenProcessPool):
+    except BrokenProcessPool as error:
         raise InputError(
             "a process of the comparison ended by itself; a script that calls compare must do so "
             'below the line  if __name__ == "__main__":  as each process reads the script again'
         ) from error
-    if isinstance(error, pickle.PicklingError | AttributeError) and "pickle" in str(error):
-        raise InputError(
-            f"the problem cannot be sent to other processes ({error}); its function must stand at "
-            "the top of a module"
-        ) from error
+    finally:
+        # Runs in progress end after the trial they are at; all of them can be resumed.
+        stop.set()
+        executor.shutdown(wait=True, cancel_futures=True)
 
 
 @contextmanager

@@ -269,6 +269,12 @@ def test_under_constraints_only_what_keeps_them_counts(tmp_path: Path) -> None:
     assert summary["optimizers"]["random"]["mean_regret"]["8"] == pytest.approx(sum(regrets) / 2)
 
 
+def test_a_problem_that_cannot_be_sent_is_named(tmp_path: Path) -> None:
+    local = Problem("toy", SPACE, FunctionEvaluator(lambda cell: 1.0, "validation_error"))
+    with pytest.raises(InputError, match=r"cannot be sent to other processes .* the top of a mod"):
+        compare(local, ["random"], trials=3, seeds=1, output=tmp_path)
+
+
 def test_another_objective_is_compared_with_its_own_optimum(tmp_path: Path) -> None:
     summary = compare(
         "digits-table", ["random"], trials=6, seeds=1, output=tmp_path, objectives=["flops"], jobs=1
