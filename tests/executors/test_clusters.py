@@ -122,7 +122,7 @@ def test_executors_have_names() -> None:
     [
         ("process", "there is no executor 'process'; the nearest names are processes"),
         ("cloud", r"the executors are processes, threads, ray\[:ADDRESS\], dask:ADDRESS"),
-        ("dask", r"there is no executor 'dask'"),
+        ("dask", "dask needs the address of its scheduler, such as dask:tcp"),
     ],
 )
 def test_an_unknown_executor_is_refused(name: str, message: str) -> None:
