@@ -126,7 +126,7 @@ class Outcomes:
         names = [each.name for each in self.goals.constraints if each.name in self.known]
         if all(name in self._last and self._last[name][0] is pool for name in names):
             return None
-        gone, some = blocked.copy(), _LOOKED_AT
+        gone, some = blocked | self._known_to_break(pool), _LOOKED_AT
         while not gone.all():
             scores = np.where(gone, -np.inf, scorer(gone))
             # As they will be compared: the first of those that tie but for rounding errors.
@@ -138,6 +138,16 @@ class Outcomes:
             gone[order[~kept]] = True
             some *= 2
         return None
+
+    def _known_to_break(self, pool: Sequence[Design]) -> npt.NDArray[np.bool_]:
+        """Return which of a pool are known by now to break a constraint."""
+        broken = np.zeros(len(pool), dtype=bool)
+        for constraint in self.goals.constraints:
+            if constraint.name in self.known:
+                memory = self._computed[constraint.name]
+                found = (memory.get(design) for design in pool)
+                broken |= [v is not None and constraint.excess(v) != 0 for v in found]
+        return broken
 
     def _certain(self, designs: Sequence[Design]) -> Tensor:
         total = torch.zeros(len(designs), dtype=torch.float64)
