@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, the dark ones first; lines differ in their dashes too.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+_GREY = "#8c8c8c"
 DASHES = (
     "solid",
     (0, (5, 1.5)),
@@ -73,7 +74,8 @@ def search_figure(
         trials: In the order in which they finished.
         objective: The name of what was minimised; an error is in percent.
         optimum: The lowest possible value; if given the plot shows the regret.
-        goals: Whose constraints the incumbent keeps; trials that break them are marked.
+        goals: Whose constraints the incumbent keeps; trials that break them are marked, as those
+            are that were trained for fewer epochs than others.
 
     Returns:
         The figure; pyplot is not touched.
@@ -98,26 +100,20 @@ def search_figure(
             ax.set_yscale("log")
             _plain_ticks(ax)
     kept = np.array([goals is None or goals.feasible(trial) for trial in trials], dtype=bool)
-    ax.plot(
-        numbers[kept],
-        points[kept],
-        "o",
-        markersize=3.5,
-        color="#8c8c8c",
-        markeredgewidth=0,
-        label="trial",
-    )
-    broken = known & ~kept
-    if broken.any():
-        ax.plot(
-            numbers[broken],
-            points[broken],
-            "o",
-            markersize=4,
-            color=COLORS[1],
-            fillstyle="none",
-            label="infeasible",
-        )
+    full = {id(trial) for trial in longest(trials)}
+    long = np.array([id(trial) in full for trial in trials], dtype=bool)
+    groups = {
+        "trial": (kept & long, _GREY, "full"),
+        "fewer epochs": (kept & known & ~long, _GREY, "none"),
+        "infeasible": (known & ~kept, COLORS[1], "none"),
+    }
+    for label, (here, color, style) in groups.items():
+        if here.any():
+            ax.plot(
+                numbers[here], points[here], "o",
+                markersize=3.5 if style == "full" else 4, color=color, fillstyle=style,
+                markeredgewidth=0 if style == "full" else 1, label=label,
+            )  # fmt: skip
     ax.plot(numbers, curve, drawstyle="steps-post", color=COLORS[0], linewidth=2, label="best")
     if not known.all():
         low = ax.get_ylim()[0]

@@ -7,9 +7,10 @@ import pytest
 
 from graphbo.architecture import Architecture
 from graphbo.errors import MissingExtraError
+from graphbo.goals import Goals
 from graphbo.report import anytime_figure, incumbent_values, search_figure
 from graphbo.spaces import CellSpace, Design
-from graphbo.trial import Trial
+from graphbo.trial import Evaluation, Trial
 
 DESIGN = Design(Architecture(["input", "output"], []), ())
 
@@ -94,3 +95,26 @@ def test_trainings_that_are_not_full_do_not_count_where_they_are_told_from_other
     np.testing.assert_equal(incumbent_values(history), [np.nan, 4.0, 3.0])
     np.testing.assert_equal(incumbent_values(history, full=3.0), [np.nan, 4.0, 3.0])
     np.testing.assert_equal(incumbent_values(history, full=9.0), [np.nan] * 3)
+
+
+def test_trainings_of_fewer_epochs_and_what_breaks_a_constraint_are_open_circles() -> None:
+    pytest.importorskip("matplotlib")
+    design = CellSpace(3, ["a"], on="edges").enumerate()[0]
+    history = [
+        Trial(
+            design,
+            value,
+            fidelity={"epochs": epochs},
+            evaluation=Evaluation({"error": value, "size": size}),
+        )
+        for value, epochs, size in ((5.0, 1.0, 1.0), (4.0, 3.0, 1.0), (3.0, 3.0, 9.0))
+    ]
+    (axes,) = search_figure(history, goals=Goals.of("error", ["size<=2"])).axes
+    shown = {line.get_label(): line for line in axes.lines}
+    for label, number, style in (
+        ("trial", 2, "full"),
+        ("fewer epochs", 1, "none"),
+        ("infeasible", 3, "none"),
+    ):
+        assert np.asarray(shown[label].get_xdata()).tolist() == [number]
+        assert shown[label].get_fillstyle() == style
