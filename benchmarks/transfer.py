@@ -6,7 +6,7 @@ their values shuffled, which tells no more than where it looked, and without a p
 and random search stand beside. What is shown is the mean regret over the seeds, and paired
 differences from the search with the prior, with 95 % bootstrap intervals over them.
 
-    python benchmarks/transfer.py --seeds 8 --output benchmarks/results/0.1.0/transfer.json
+    python benchmarks/transfer.py --seeds 20 --output benchmarks/results/0.1.0/transfer.json
     python benchmarks/readme_tables.py                # writes the table into docs/warm_starts.md
 """
 
