@@ -280,6 +280,7 @@ def read(data: Data, steps: Sequence[Tensor]) -> Iterator[Pair]:
             yield images[chosen], classes[chosen]
     elif steps:
         # The loader draws a seed for its workers; that must not come from the global generator.
-        yield from DataLoader(
+        for images, classes in DataLoader(
             data, batch_sampler=[s.tolist() for s in steps], generator=torch.Generator()
-        )
+        ):
+            yield images, classes.long()

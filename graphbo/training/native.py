@@ -92,7 +92,7 @@ class NativeNetwork:
         Args:
             momentum: Laid out as the program's weights, and changed like them.
             images: ``n x c x h x w`` of the program's type.
-            classes: ``n`` (int64).
+            classes: ``n`` (int64, contiguous).
             order: The numbers of the images of all steps (int64), one step after the other.
             sizes: How many images each step has.
             rates: The learning rate of each step.
@@ -105,6 +105,8 @@ class NativeNetwork:
             ValueError: If a batch norm has a single value to learn from.
             IndexError: If the network has no logit for a class.
         """
+        assert classes.dtype == torch.int64
+        assert classes.is_contiguous()
         last = self._program.operations[self._member][-1].shape[0] - 1
         if len(order) and (target := int(classes[order].max())) > last:  # as torch says it
             raise IndexError(f"Target {target} is out of bounds.")
@@ -127,8 +129,10 @@ class NativeNetwork:
 
         Args:
             images: ``n x c x h x w`` of the program's type.
-            classes: ``n`` (int64).
+            classes: ``n`` (int64, contiguous).
         """
+        assert classes.dtype == torch.int64
+        assert classes.is_contiguous()
         finite, shown = ctypes.c_int64(), images.contiguous()
         count = self._library.graphbo_evaluate(
             *(self._network, self._program.weights.data_ptr(), self._program.buffers.data_ptr()),

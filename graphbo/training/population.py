@@ -294,7 +294,8 @@ class PopulationTrainer:
     def _moved(self, data: Data) -> Pair:
         images, classes = materialise(data)
         dtype = torch.bfloat16 if self.precision == "bfloat16" else self.dtype
-        return images.to(self.device, dtype), classes.to(self.device)
+        # Compiled code reads the classes where they lie, one after the other.
+        return images.to(self.device, dtype), classes.to(self.device, torch.int64).contiguous()
 
 
 class _Population:

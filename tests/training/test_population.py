@@ -202,6 +202,22 @@ def test_a_dataset_serves_as_well_as_tensors(edge_network: MakeNetwork) -> None:
         assert_equal(one, expected, atol=0)
 
 
+def test_classes_serve_however_they_lie_in_memory(edge_network: MakeNetwork) -> None:
+    def spread(data: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        images, classes = data
+        return images, torch.stack([classes, classes + 1], dim=1)[:, 0]
+
+    members = [Member(edge_network(row, 3, i), i) for i, row in enumerate(ROWS[:2])]
+    expected = together(members, epochs=2)
+    strided = {name: spread(part) for name, part in DATA.items()}
+    narrow = {name: TensorDataset(x, y.to(torch.uint8)) for name, (x, y) in DATA.items()}
+    for data in (strided, narrow):
+        for one, other in zip(together(members, epochs=2, **data), expected, strict=True):
+            assert isinstance(one, Training)
+            assert isinstance(other, Training)
+            assert_equal(one, other, atol=1e-12)
+
+
 def test_the_same_arguments_give_the_same_to_the_last_bit(edge_network: MakeNetwork) -> None:
     def run() -> list[Training | Exception]:
         members = [Member(edge_network(row, 8, seed), seed) for seed, row in enumerate(ROWS)]
