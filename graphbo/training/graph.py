@@ -66,10 +66,37 @@ def trace(network: nn.Module, shape: Shape) -> list[Operation]:
         reader = _Reader(network, shape)
         try:
             operations = reader.operations()
-        except (AttributeError, IndexError, KeyError, TypeError) as error:  # an unforeseen call
+        # An unforeseen call, or images that are too small for a pooling.
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError) as error:
             message = f"the network calls something in an unknown way: {error}"
             raise UntraceableError(message) from error
     return _without_unused(_fused(operations))
+
+
+def _the_graph(network: nn.Module) -> fx.Graph:
+    """Return the symbolic trace of a network, which must be the same in training and evaluation.
+
+    Raises:
+        UntraceableError: If it is not, or the network has hooks.
+    """
+    if network._forward_hooks or network._forward_pre_hooks or network._backward_hooks:
+        raise UntraceableError("a population does not call the hooks of a network")
+    modes = {module: module.training for module in network.modules()}
+    graphs = []
+    try:
+        with torch.random.fork_rng([]):  # a network may draw what it leaves out
+            for seed, mode in enumerate((False, True)):
+                torch.default_generator.manual_seed(seed)
+                network.train(mode)
+                if any(module.training != mode for module in network.modules()):
+                    raise UntraceableError("a part of the network does not change to training")
+                graphs.append(fx.Tracer().trace(network))
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    if str(graphs[0]) != str(graphs[1]):
+        raise UntraceableError("the network does not always compute the same")
+    return graphs[1]
 
 
 class _Reader:
@@ -78,7 +105,7 @@ class _Reader:
     def __init__(self, network: nn.Module, shape: Shape) -> None:
         self._modules = dict(network.named_modules())
         try:
-            self._graph = fx.Tracer().trace(network)
+            self._graph = _the_graph(network)
         except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError) as error:
             raise UntraceableError(f"the network cannot be traced: {error}") from error
         self._found: list[Operation] = [Operation(IMAGES, (), (), shape)]

@@ -182,3 +182,48 @@ def test_a_network_that_returns_several_things_is_refused() -> None:
 
     with pytest.raises(UntraceableError, match="in an unknown way"):
         trace(Two(), SHAPE)
+
+
+class DropsPaths(nn.Module):
+    """Leaves a block out at random while it trains, as stochastic depth does."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self.block = nn.Conv2d(1, 1, 3, padding=1)
+        self.last = nn.Linear(16, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        if not (self.training and torch.rand(()).item() < self.share):
+            images = images + self.block(images)
+        logits: Tensor = self.last(torch.flatten(images, 1))
+        return logits
+
+
+class KeepsEvaluating(DropsPaths):
+    def train(self, mode: bool = True) -> KeepsEvaluating:
+        super().train(mode)
+        self.block.eval()
+        return self
+
+
+def test_a_network_that_computes_now_this_and_now_that_is_refused() -> None:
+    dropping = DropsPaths(1.0)
+    before = torch.random.get_rng_state()
+    with pytest.raises(UntraceableError, match="does not always compute the same"):
+        trace(dropping, (1, 4, 4))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert dropping.training
+    assert trace(DropsPaths(0.0), (1, 4, 4))
+    with pytest.raises(UntraceableError, match="does not change to training"):
+        trace(KeepsEvaluating(0.0), (1, 4, 4))
+    watched = DropsPaths(0.0)
+    watched.register_forward_hook(lambda *_: None)
+    with pytest.raises(UntraceableError, match="hooks"):
+        trace(watched, (1, 4, 4))
+
+
+def test_images_that_are_too_small_for_a_network_are_left_to_torch() -> None:
+    network = nn.Sequential(nn.MaxPool2d(2), nn.MaxPool2d(2), nn.MaxPool2d(2), nn.Flatten())
+    with pytest.raises(UntraceableError):
+        trace(network, (1, 4, 4))
