@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from graphbo.errors import InputError
 from graphbo.spaces.base import HyperparameterValue
-from graphbo.training.recipe import Recipe
+from graphbo.training.recipe import KINDS, Recipe, of_kind
 
 AUGMENTATION = "augmentation"
 """The hyperparameter that switches the changes to images on and off."""
 _CHANGES: Mapping[str, int | bool] = {"flip": False, "crop": 0, "cutout": 0}
 """The settings of a recipe that change images, and their values when they do not."""
-_KINDS = {entry.name: type(entry.default) for entry in fields(Recipe)}
-
 # The epochs are the horizon of the schedule, and a fidelity.
-RECIPE_NAMES = (*(name for name in _KINDS if name != "epochs"), AUGMENTATION)
+RECIPE_NAMES = (*(name for name in KINDS if name != "epochs"), AUGMENTATION)
 """The names of the hyperparameters that set a recipe."""
 
 
@@ -85,8 +83,4 @@ def setting(name: str, value: object) -> Any:
     Raises:
         InputError: If it is of another kind.
     """
-    kind = _KINDS[name]
-    if type(value) is not kind and not (kind is float and type(value) is int):
-        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
-        raise InputError(f"{name} must be {wanted}; got {value!r}")
-    return value
+    return of_kind(name, KINDS[name], value)

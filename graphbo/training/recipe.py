@@ -4,11 +4,39 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from graphbo.errors import InputError
+
+KINDS: dict[str, type] = {
+    "epochs": int,
+    "batch_size": int,
+    **dict.fromkeys(("learning_rate", "momentum", "weight_decay", "label_smoothing"), float),
+    "flip": bool,
+    "crop": int,
+    "cutout": int,
+}
+"""What the attributes of a `Recipe` are, in their order."""
+
+
+def of_kind(name: str, kind: type, value: object) -> Any:
+    """Return a value of a setting if it is of its kind; a number of NumPy as one of Python.
+
+    A whole number will do for any number.
+
+    Raises:
+        InputError: If it is of another kind, or not finite.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    fits = type(value) is kind or (kind is float and type(value) is int)
+    if not fits or (kind is float and not math.isfinite(value)):  # type: ignore[arg-type]
+        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        raise InputError(f"{name} must be {wanted}; got {value!r}")
+    return value
 
 
 @dataclass(frozen=True)
@@ -46,6 +74,8 @@ class Recipe:
     cutout: int = 0
 
     def __post_init__(self) -> None:
+        for name, kind in KINDS.items():
+            object.__setattr__(self, name, of_kind(name, kind, getattr(self, name)))
         for name, low in {
             "epochs": 1,
             "batch_size": 1,
