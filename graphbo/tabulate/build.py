@@ -294,19 +294,22 @@ def training_seconds(network: nn.Module, protocol: Protocol, data: ImageData) ->
     import torch
     from torch.nn.functional import cross_entropy
 
+    from graphbo.threads import limited_threads
+
     recipe = protocol.recipe
     x, y = (part[: recipe.batch_size] for part in data.train)
     # A learning rate of zero leaves the network as it is.
     optimizer = torch.optim.SGD(network.parameters(), lr=0.0, momentum=recipe.momentum)
     network.train()
     fastest = float("inf")
-    for _ in range(_TIMED_STEPS):
-        start = time.process_time()
-        loss = cross_entropy(network(x), y)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        fastest = min(fastest, time.process_time() - start)
+    with limited_threads(1):  # the time of all threads would count
+        for _ in range(_TIMED_STEPS):
+            start = time.process_time()
+            loss = cross_entropy(network(x), y)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            fastest = min(fastest, time.process_time() - start)
     return fastest * recipe.epochs * recipe.steps(len(data.train[1]))
 
 
