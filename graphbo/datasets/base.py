@@ -122,6 +122,8 @@ def from_arrays(
     images = parts[0][0]
     if not images.size:
         raise InputError(f"{name}: the train part is empty")
+    if not all(np.isfinite(x).all() for x, _ in parts):
+        raise InputError(f"{name}: the images hold numbers that are not finite")
     # Sums in float64: the mean of many float32 values would depend on the order.
     mean = images.mean((0, 2, 3), dtype=np.float64, keepdims=True)
     deviation = images.std((0, 2, 3), dtype=np.float64, keepdims=True)

@@ -65,10 +65,10 @@ def load_images(path: str | Path, *, name: str | None = None, description: str =
 
     The file has ``x_train``, ``y_train``, ``x_test``, ``y_test`` and perhaps ``x_val``, ``y_val``,
     or only ``x``, ``y``: images ``n x height x width x channels`` or ``n x height x width``, and
-    classes ``n`` that count from 0. A part that is not there is split off, with a fixed seed: a
-    fifth of all images for the test, and as many of the rest for validation; or a fifth of the
-    training images for validation where only that is missing. The images of every part are put in
-    a random order, with a fixed seed.
+    classes ``n`` or ``n x 1`` that count from 0. A part that is not there is split off, with a
+    fixed seed: a fifth of all images for the test, and as many of the rest for validation; or a
+    fifth of the training images for validation where only that is missing. The images of every
+    part are put in a random order, with a fixed seed.
 
     Args:
         path: The file.
@@ -88,6 +88,8 @@ def load_images(path: str | Path, *, name: str | None = None, description: str =
     else:
         fifth = len(train[0]) // 5
         test, train = _split(train, fifth)
+    if not fifth and not ("x_test" in file and "x_val" in file):
+        raise InputError(f"{path}: of so few images, no fifth can be split off for a part")
     if "x_val" in file:
         validation = _part(file, "val", rng)
     else:
@@ -109,9 +111,12 @@ def _part(file: NpzFile, part: str, rng: np.random.Generator) -> Part:
         images = file.array(f"x{ending}", (None, None, None, None))
     except InputError:
         images = file.array(f"x{ending}", (None, None, None))[..., None]
-    labels = file.array(f"y{ending}", (len(images),), "iu").astype(np.int64)
+    try:
+        labels = file.array(f"y{ending}", (len(images), 1), "iu")[:, 0]
+    except InputError:
+        labels = file.array(f"y{ending}", (len(images),), "iu")
     order = rng.permutation(len(images))
-    return np.moveaxis(images, -1, 1)[order], labels[order]
+    return np.moveaxis(images, -1, 1)[order], labels[order].astype(np.int64)
 
 
 def _split(part: Part, count: int) -> tuple[Part, Part]:

@@ -102,7 +102,7 @@ def test_what_is_wrong_in_a_file_is_named(tmp_path: Path) -> None:
         ({"x": x, "y": y[:9]}, "'y' must have the shape 10; it has 9"),
         ({"x": x, "y": y / 2}, "'y' has entries of the wrong type"),
         ({"x": x, "y": y.astype(int) - 1}, r"a\.npz: a: the .* part has classes -1"),
-        ({"x": x[:3], "y": y[:3]}, r"a\.npz: a: the validation part is empty"),
+        ({"x": x[:3], "y": y[:3]}, r"a\.npz: of so few images, no fifth"),
     ):
         with pytest.raises(InputError, match=message):
             load_images(write(tmp_path / "a.npz", **arrays))
@@ -134,3 +134,21 @@ def test_a_class_that_would_take_more_outputs_than_there_are_images_is_refused(
     absurd[3] = 10**12
     with pytest.raises(InputError, match="the classes count up to 1000000000000, in 20 images"):
         load_images(write(tmp_path / "mine.npz", x=x, y=absurd))
+
+
+def test_a_column_of_classes_serves_as_well(tmp_path: Path) -> None:
+    x, y = numbered(50)
+    column = load_images(write(tmp_path / "mine.npz", x=x, y=y[:, None]))
+    plain = load_images(write(tmp_path / "mine.npz", x=x, y=y))
+    assert torch.equal(column.train[1], plain.train[1])
+
+
+def test_images_that_are_too_few_or_not_finite_are_named(tmp_path: Path) -> None:
+    x, y = numbered(4)
+    with pytest.raises(InputError, match=r"few.npz: of so few images, no fifth can be split off"):
+        load_images(write(tmp_path / "few.npz", x=x, y=y))
+    x, y = numbered(50)
+    x = x.astype(np.float32)
+    x[3, 0, 1, 2] = np.nan
+    with pytest.raises(InputError, match=r"nan.npz: .*numbers that are not finite"):
+        load_images(write(tmp_path / "nan.npz", x=x, y=y))
