@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -60,7 +61,7 @@ class Budget:
             raise InputError(
                 "the evaluator states no cost in seconds; give a budget of trials instead"
             )
-        if self.epochs is not None and not spending.last_epochs:
+        if self.epochs is not None and spending.last_epochs == 0:
             raise InputError(
                 "the evaluator states no number of epochs; give a budget of trials instead"
             )
@@ -73,20 +74,30 @@ class Spending:
         trials: Number of trials.
         seconds: Seconds of evaluation.
         epochs: Epochs of training.
-        last_epochs: The epochs of the last trial, those before its checkpoint among them.
+        last_epochs: The epochs of the last trial with an evaluation, those before its checkpoint
+            among them; None before there is one.
     """
 
     def __init__(self) -> None:
-        self.trials, self.seconds, self.epochs, self.last_epochs = 0, 0.0, 0.0, 0.0
+        self.trials, self.seconds, self.epochs = 0, 0.0, 0.0
+        self.last_epochs: float | None = None
+        self._most = 1.0
         self._trained: dict[Design, float] = {}
 
     def add(self, trial: Trial) -> None:
-        """Count a finished trial."""
+        """Count a finished trial.
+
+        One that failed counts in full: what its fidelity says, or else as many epochs as any before
+        it, so that the budget of a search in which all fail is used up, too.
+        """
         epochs, before = _epochs(trial), self._trained.get(trial.design, 0.0)
+        if trial.evaluation is None:
+            epochs = epochs or self._most
+        else:
+            self.last_epochs, self._most = epochs, max(self._most, epochs)
         self.trials += 1
         self.seconds += _seconds(trial)
         self.epochs += epochs - before if before < epochs else epochs
-        self.last_epochs = epochs
         if trial.evaluation is not None and trial.evaluation.checkpoint is not None:
             self._trained[trial.design] = max(epochs, before)
 
@@ -113,4 +124,5 @@ def _seconds(trial: Trial) -> float:
 
 def _epochs(trial: Trial) -> float:
     facts = {} if trial.evaluation is None else trial.evaluation.facts
-    return float(facts.get("epochs", trial.fidelity.get("epochs", 0.0)))
+    stated = float(facts.get("epochs", trial.fidelity.get("epochs", 0.0)))
+    return stated if math.isfinite(stated) else 0.0
