@@ -6,9 +6,11 @@ import json
 import platform
 import shlex
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from graphbo.report.recorded import RecordedStudy
 
+_USUAL = ("validation_error", "objective")
 _PACKAGES = ("graphbo", "torch", "gpytorch", "botorch", "numpy", "ConfigSpace")
 
 
@@ -23,6 +25,11 @@ def command(study: RecordedStudy, problem: str | None) -> str | None:
         return None
     words = ["graphbo", "search", problem, "--optimizer", study.optimizer]
     words += ["--seed", study.identity["seed"], "--trials", str(max(len(study.trials), 1))]
+    objectives, constraints = _goals(study)
+    if objectives:
+        words += ["--objectives", ",".join(objectives)]
+    for constraint in constraints:
+        words += ["--constraint", constraint]
     for option, stated in _started_from(study).items():
         words += [f"--{option}", f"FILE of {stated}"]
     return shlex.join(words)
@@ -39,19 +46,28 @@ def python_lines(study: RecordedStudy, problem: str | None) -> str:
         f"# and {option}: FILE of {stated!a}\n" for option, stated in _started_from(study).items()
     )
     seed, trials = study.identity["seed"], max(len(study.trials), 1)
+    own = study.identity.get("seed of the optimiser", seed)
+    if own != seed:
+        comments += f"# the optimiser was made by itself, with the seed {own!a} and the settings\n"
+        comments += f"# {study.identity.get('settings', '{}')!a}\n"
+    objectives, constraints = _goals(study)
+    more = f", objective={objectives!a}" if objectives else ""
+    more += f", constraints={constraints!a}" if constraints else ""
     if problem is None:
         return (
             f"import graphbo\n\n{comments}"
             "# objective and space are those of the script that made the study\n"
             "result = graphbo.minimize(\n"
             f"    objective, space, budget={trials}, seed={seed}, "
-            f"optimizer={study.optimizer!a}\n"
+            f"optimizer={study.optimizer!a}{more.replace('objective=', 'objectives=')}\n"
             ")\n"
         )
+    fidelity = _loaded(study, "fidelity", {})
+    more += f", fidelity={fidelity!a}" if fidelity else ""
     return (
         f"import graphbo\n\n{comments}"
         f"problem = graphbo.get_problem({problem!a})\n"
-        f"study = graphbo.Study.of(problem, {study.optimizer!a}, seed={seed})\n"
+        f"study = graphbo.Study.of(problem, {study.optimizer!a}, seed={seed}{more})\n"
         f"result = study.run(trials={trials})\n"
     )
 
@@ -73,13 +89,26 @@ def properties(study: RecordedStudy) -> dict[str, str]:
     return {name: each for name, each in shown.items() if not _empty(each)}
 
 
+def _goals(study: RecordedStudy) -> tuple[list[str], list[str]]:
+    """Return the objectives and constraints of a study; none where a search has them anyway."""
+    further = [str(each) for each in _loaded(study, "further objectives", [])]
+    constraints = [str(each) for each in _loaded(study, "constraints", [])]
+    usual = study.objective in _USUAL and not further
+    return ([] if usual else [study.objective, *further]), constraints
+
+
+def _loaded(study: RecordedStudy, name: str, otherwise: Any) -> Any:
+    """Return a part of the identity that is JSON, something else if it is not of the same kind."""
+    try:
+        found = json.loads(study.identity.get(name, "null"))
+    except (ValueError, RecursionError):
+        return otherwise
+    return found if isinstance(found, type(otherwise)) else otherwise
+
+
 def _started_from(study: RecordedStudy) -> dict[str, str]:
     """Return what the study records of what it was given to start from, by the option for it."""
-    try:
-        settings = json.loads(study.identity.get("settings", "{}"))
-    except (ValueError, RecursionError):
-        settings = {}
-    prior = settings.get("prior") if isinstance(settings, dict) else None
+    prior = _loaded(study, "settings", {}).get("prior")
     trials = isinstance(prior, str) and prior.startswith("trials-")
     given = {
         "warm-start": prior if trials else None,

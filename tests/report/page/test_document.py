@@ -133,6 +133,24 @@ def test_a_study_of_a_built_in_problem_knows_its_optimum_and_its_command(tmp_pat
     assert page.content["trials"][0]["hyperparameters"].startswith("x")
 
 
+def test_a_study_says_how_it_is_made_again_with_all_that_it_is_for(tmp_path: Path) -> None:
+    problem = graphbo.get_problem("digits-table")
+    study = Study.of(
+        problem,
+        "random",
+        objective=["validation_error", "flops"],
+        constraints=["parameters<=50000"],
+        fidelity={"epochs": 3},
+        storage=tmp_path / "s.sqlite",
+    )
+    study.run(trials=3)
+    study.close()
+    text = Page(write_report(tmp_path / "s.sqlite", tmp_path / "r.html")).text
+    assert "--objectives validation_error,flops --constraint 'parameters<=50000.0'" in text
+    assert "objective=['validation_error', 'flops'], constraints=['parameters<=50000.0']" in text
+    assert "fidelity={'epochs': 3}" in text
+
+
 @pytest.mark.parametrize(
     ("trials", "objective", "sentence"),
     [
