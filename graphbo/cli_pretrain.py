@@ -120,7 +120,11 @@ def pretrain(
         raise StoppedError("nothing was written") from stop
     _print_metrics(pretrained)
     print(f"Written {path} ({path.stat().st_size:,} bytes) and {path.with_suffix('.md').name}")
-    print(f"\nSearch with: graphbo search PROBLEM --optimizer embedding-bo:checkpoint={path}")
+    # Without a task that tells good from bad, there is nothing to expect of an architecture.
+    prior = "" if any(pretrained.votes) else ",prior=false"
+    print(
+        f"\nSearch with: graphbo search PROBLEM --optimizer embedding-bo:checkpoint={path}{prior}"
+    )
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -133,7 +137,13 @@ def _space(name: str, data: Path | None) -> SearchSpace:
 
     if name in _SPACES:
         return space_from_settings({"type": name})
-    return get_problem(name, data).space
+    space = get_problem(name, data).space
+    if space.hyperparameters is not None:
+        raise InputError(
+            f"an encoder is of architectures alone, and {name} has hyperparameters beside them; "
+            "name a space or problem without"
+        )
+    return space
 
 
 def _output(path: Path) -> Path:

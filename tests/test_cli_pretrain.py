@@ -101,7 +101,9 @@ def test_without_proxies_and_tables_it_learns_the_graphs_alone(
         "graphbo pretrain toy.toml --no-proxies --encoder gcn --objectives masked,contrastive "
         "--architectures 50 --epochs 1 --seed 0"
     )
-    assert "proxies" not in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert "proxies" not in printed.err
+    assert printed.out.strip().endswith(",prior=false"), "it has nothing to expect"
 
 
 def test_the_defaults_are_those_of_the_library() -> None:
@@ -161,6 +163,11 @@ def test_mistakes_are_one_line(
 def test_the_space_may_be_any_problem(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("pretrain", "nasbench202") == 2
     assert "there is no problem 'nasbench202'" in capsys.readouterr().err
+
+
+def test_a_space_with_hyperparameters_has_no_encoder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("pretrain", "cells-digits-table") == 2
+    assert "cells-digits-table has hyperparameters beside them" in capsys.readouterr().err
 
 
 def test_an_interrupted_pretraining_is_one_line_and_leaves_no_file(
