@@ -303,6 +303,11 @@ class Architecture:
         words = vocabulary if vocabulary is not None else getattr(data, "vocabulary", None)
         if words is None:
             raise ValueError("the Data object has no vocabulary; pass the list of labels")
+        if data.x is None or data.x.is_floating_point() or data.edge_index is None:
+            raise ValueError(
+                "the Data object needs an edge_index, and for each node the number of its label "
+                "in x, whole numbers"
+            )
         numbers = [*data.x.view(-1).tolist()]
         pairs = data.edge_index.t().tolist()
         edge_numbers = None if data.edge_attr is None else data.edge_attr.view(-1).tolist()
@@ -323,7 +328,7 @@ def _triple(edge: Sequence[Any], n: int) -> Edge:
         u, v = operator.index(edge[0]), operator.index(edge[1])
     except TypeError as error:
         raise ValueError(f"an edge joins two node numbers; got {edge!r}") from error
-    label = str(edge[2]) if len(edge) == 3 else ""
+    label = str(edge[2]) if len(edge) == 3 and edge[2] is not None else ""
     if not (0 <= u < n and 0 <= v < n):
         raise ValueError(f"edge {u} -> {v} leads outside the {n} nodes, numbered from 0")
     return u, v, label

@@ -509,6 +509,8 @@ class Study:
         except (TypeError, ValueError) as problem:
             evaluation, value = None, None
             error = error or f"the evaluation has an entry that is not a number: {problem}"
+        if error is not None:  # names of files may hold what no text in UTF-8 can
+            error = error.encode("utf-8", "backslashreplace").decode()
         if evaluation is not None and value is not None and self.optimizer.trains:
             evaluation = self._charged(evaluation)
         # The clock of the wall may have been set back meanwhile.

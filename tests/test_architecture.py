@@ -260,3 +260,15 @@ def test_pyg_data_that_do_not_fit_are_refused() -> None:
 
 def test_the_examples_in_the_documentation_are_right() -> None:
     assert doctest.testmod(graphbo.architecture).failed == 0
+
+
+def test_an_edge_without_a_label_has_none() -> None:
+    edges = [(0, 1, None)]
+    assert Architecture(["input", "output"], edges) == Architecture(["input", "output"], [(0, 1)])  # type: ignore[list-item]
+
+
+def test_features_in_place_of_label_numbers_are_named() -> None:
+    data = Architecture(["input", "conv", "output"], [(0, 1), (1, 2)]).to_pyg()
+    data.x = torch.zeros(3, 4)
+    with pytest.raises(ValueError, match="whole numbers"):
+        Architecture.from_pyg(data)

@@ -194,6 +194,30 @@ def test_epochs_of_a_failed_trial_count_in_full() -> None:
     assert len(study(fails, fidelity={"epochs": 5}).run(epochs=20).trials) == 4
 
 
+@pytest.mark.parametrize("first", [0, 3])
+def test_failed_trials_use_up_a_budget_in_epochs_that_only_results_state(first: int) -> None:
+    class Stating(Evaluator):
+        calls = 0
+
+        def evaluate_one(self, job: Job) -> Evaluation:
+            self.calls += 1
+            if self.calls != first:
+                raise RuntimeError("no")
+            return Evaluation({"validation_error": 1.0}, facts={"epochs": 5})
+
+    trials = study(Stating()).run(epochs=20).trials
+    # Each counts as many epochs as the one result before it, and one before there is any.
+    assert len(trials) == (20 if first == 0 else 2 + 1 + 3)
+
+
+def test_an_error_that_no_file_can_hold_as_it_is_is_stored(tmp_path: Path) -> None:
+    def fails(architecture: Architecture) -> float:
+        raise RuntimeError("cannot read caf\udce9.npy")
+
+    search = study(fails, storage=tmp_path / "study.sqlite")
+    assert "caf\\udce9.npy" in str(search.run(trials=1).trials[0].error)
+
+
 @pytest.mark.parametrize(
     "budget", [{}, {"trials": 0}, {"trials": -3}, {"seconds": 0.0}, {"epochs": float("nan")}]
 )

@@ -24,6 +24,7 @@ from graphbo.executors.shipping import Shipped, carry_out
 from graphbo.trial import Job
 
 _HEAVY = 2**20
+_LONGEST_WAIT = 1e6  # seconds; what the platform can wait for has an end
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,8 @@ class Dispatcher:
             return None
         deadlines = [self._deadline(future, unit) for future, unit in self._units.items()]
         # What waits for its worker to be ready has no deadline yet.
-        return max(0.0, min(*deadlines, time.monotonic() + self.timeout) - time.monotonic())
+        left = min(*deadlines, time.monotonic() + self.timeout) - time.monotonic()
+        return min(max(0.0, left), _LONGEST_WAIT)
 
     def _over(self, future: Future[Any], unit: _Unit) -> list[Finished]:
         try:

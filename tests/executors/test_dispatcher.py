@@ -24,6 +24,7 @@ from graphbo.evaluators.base import Report
 from graphbo.executors import Dispatcher, Finished, ProcessExecutor, Shipped, carry_out
 from graphbo.executors.shipping import store
 from graphbo.spaces import CellSpace
+from graphbo.study import Study
 from graphbo.trial import Evaluation, Job
 
 SPACE = CellSpace(4, ["conv3x3", "skip"], on="edges")
@@ -259,3 +260,10 @@ def test_an_evaluator_that_cannot_be_pickled_is_refused(processes: ProcessExecut
 
     with pytest.raises(InputError, match=r"cannot be sent to another process \(.*\); evaluate in"):
         Dispatcher(processes, FunctionEvaluator(locked), 1).submit(JOBS[:1])
+
+
+@pytest.mark.parametrize("timeout", [1e10, float("inf")])
+def test_a_timeout_may_be_longer_than_any_clock(timeout: float) -> None:
+    space = CellSpace(3, ["a"], on="edges")
+    study = Study(space, FunctionEvaluator(len), "random", timeout=timeout, executor="threads")
+    assert len(study.run(trials=2).trials) == 2
