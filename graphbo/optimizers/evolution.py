@@ -36,7 +36,8 @@ class RegularizedEvolution(Optimizer):
     ) -> None:
         if not 1 <= sample <= population:
             raise InputError(
-                f"the tournament has 1 to {population} members, as the population; got {sample}"
+                f"the tournament has 1 to {population} members, as the population; "
+                f"got sample={sample}"
             )
         super().__init__(space, seed=seed, population=population, sample=sample)
         self.population = population

@@ -174,7 +174,9 @@ class ProductSpace(SearchSpace):
             Another architecture; the parent itself only where the space has no other.
         """
         spaces = list(self.parts.values())
-        weights = np.array([len(part.decisions) for part in spaces], float)
+        # A part that has one member only would be drawn from in vain.
+        free = [sum(len(each.choices) > 1 for each in part.decisions) for part in spaces]
+        weights = np.array(free, float)
         if not weights.any():
             return design
         child = design

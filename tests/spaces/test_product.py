@@ -118,6 +118,18 @@ def test_positions_are_aligned_where_they_are_in_every_part() -> None:
     assert not CELLS.aligned_positions
 
 
+def test_a_part_with_one_member_is_left_alone() -> None:
+    space = ProductSpace(
+        {"cell": CellSpace(3, ["a", "b"], on="edges"), "stem": ChainSpace(1, ["c"], [], [8])}
+    )
+    rng, drawn = np.random.default_rng(0), []
+    space.parts["stem"].sample = lambda rng: drawn.append(rng)  # type: ignore[method-assign]
+    design = space.design_of(space.enumerate()[0].architecture)
+    for _ in range(20):
+        assert space.mutate(design, rng) != design
+    assert not drawn, "the part was drawn from in vain"
+
+
 def test_every_move_changes_one_part() -> None:
     rng = np.random.default_rng(0)
     design = CELLS.sample(rng)
