@@ -92,6 +92,7 @@ LAYERS: dict[str, set[str]] = {
         "graphbo.networks",
         "graphbo.npz",
         "graphbo.problems",
+        "graphbo.threads",
         "graphbo.training",
     },
     "graphbo.pretraining": {

@@ -53,7 +53,7 @@ def test_settings_reach_the_optimizer_and_are_recorded() -> None:
         ("random-ranking", {"initial": -2}, "got initial=-2"),
         ("graph-bo", {"acquisition": "ucb"}, "the acquisition is one of .*; got 'ucb'"),
         ("regularized-evolution", {"population": 5, "sample": 6}, "1 to 5 members"),
-        ("regularized-evolution", {"sample": 0}, "got 0"),
+        ("regularized-evolution", {"sample": 0}, "got sample=0"),
     ],
 )
 def test_mistakes_are_named(name: str, settings: dict[str, object], message: str) -> None:

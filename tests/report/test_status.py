@@ -46,7 +46,7 @@ def test_a_status_says_what_is_done_found_spent_and_wrong(stopped: Path) -> None
     assert (status["completed"], status["failed"], status["running"]) == (2, 1, 1)
     assert (status["problem"], status["optimizer"], status["seed"]) == ("mine", "random", 0)
     assert status["seconds"] == pytest.approx(5.0, abs=0.5)
-    assert status["epochs"] == 6.0
+    assert status["epochs"] == 9.0, "what failed counts in full"
     assert status["incumbent"]["value"] == 6.0
     assert status["incumbent"]["trial"] == 2, "as in a table of the trials"
     assert status["incumbent"]["since"] == status["last_finished"]
