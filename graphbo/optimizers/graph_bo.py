@@ -318,16 +318,16 @@ class GraphBO(PoolSearch):
     ) -> npt.NDArray[np.float64]:
         if self._outcomes is None:
             return self._improvement(pool, pending, blocked)
-        outcomes = self._outcomes
-        if blocked is not None:
-            probable = outcomes.log_probability(pool)
+        outcomes, weights = self._outcomes, self._outcomes.log_probability(pool)
+        if blocked is not None and not outcomes.is_certain(pool):
             found = outcomes.best_that_keeps(
-                pool, blocked, lambda gone: self._improvement(pool, pending, gone, probable)
+                pool, blocked, lambda gone: self._improvement(pool, pending, gone, weights)
             )
             if found is not None:
                 return found
             self._scored = None  # its bounds do not know of known constraints
-        return self._improvement(pool, pending, blocked, outcomes.log_feasibility(pool))
+        certain = outcomes.log_certainty(pool)
+        return self._improvement(pool, pending, blocked, weights + certain)
 
     def _improvement(
         self,

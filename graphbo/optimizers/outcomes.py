@@ -91,7 +91,7 @@ class Outcomes:
         The outcomes count as independent. What breaks a known constraint is ranked by how much it
         does, behind everything that may keep them all.
         """
-        return self.log_probability(designs) + self._certain(designs)
+        return self.log_probability(designs) + self.log_certainty(designs)
 
     def log_probability(self, designs: Sequence[Design]) -> Tensor:
         """Return the logarithm of the probability that designs keep what is learnt, `n`."""
@@ -100,6 +100,11 @@ class Outcomes:
             if constraint.name not in self.known:
                 total += self._probable(constraint, designs)
         return total
+
+    def is_certain(self, pool: Sequence[Design]) -> bool:
+        """Whether all known constraints, if there are any, have been computed of a whole pool."""
+        names = [each.name for each in self.goals.constraints if each.name in self.known]
+        return all(name in self._last and self._last[name][0] is pool for name in names)
 
     def best_that_keeps(
         self,
@@ -120,19 +125,15 @@ class Outcomes:
 
         Returns:
             The scores, ``n``, minus infinity where a design is blocked or was found to break a
-            constraint; None if there is no known constraint, nothing keeps them, or all of the
-            pool has been computed already.
+            constraint; None if nothing keeps them.
         """
-        names = [each.name for each in self.goals.constraints if each.name in self.known]
-        if all(name in self._last and self._last[name][0] is pool for name in names):
-            return None
         gone, some = blocked | self._known_to_break(pool), _LOOKED_AT
         while not gone.all():
             scores = np.where(gone, -np.inf, scorer(gone))
             # As they will be compared: the first of those that tie but for rounding errors.
             order = np.argsort(-np.round(scores, 9), kind="stable")[:some]
             order = order[~gone[order]]
-            kept = self._certain([pool[int(i)] for i in order]).numpy() == 0
+            kept = self.log_certainty([pool[int(i)] for i in order]).numpy() == 0
             if kept[0]:
                 return scores
             gone[order[~kept]] = True
@@ -149,7 +150,8 @@ class Outcomes:
                 broken |= [v is not None and constraint.excess(v) != 0 for v in found]
         return broken
 
-    def _certain(self, designs: Sequence[Design]) -> Tensor:
+    def log_certainty(self, designs: Sequence[Design]) -> Tensor:
+        """Return 0 where designs keep what is known, and far less where they do not, `n`."""
         total = torch.zeros(len(designs), dtype=torch.float64)
         for constraint in self.goals.constraints:
             if constraint.name in self.known:
