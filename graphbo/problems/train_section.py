@@ -40,7 +40,6 @@ def problem_from_section(
         InputError: If a setting is missing, unknown, or has a value that cannot be used.
         MissingExtraError: If the dataset needs a package that is not installed.
     """
-    from graphbo.training.hyperparameters import setting
     from graphbo.training.recipe import Recipe
 
     space = NASBench201Space() if space is None else space
@@ -52,12 +51,12 @@ def problem_from_section(
             raise InputError(f"dataset must be the name of a dataset; got {dataset!r}")
         if not isinstance(options, dict):
             raise InputError(f"options must be a table of arguments; got {options!r}")
-        recipe = {key: setting(key, section[key]) for key in recipe_names if key in section}
+        recipe = Recipe(**{key: section[key] for key in recipe_names if key in section})
         network = {key: section[key] for key in network_settings(space) if key in section}
         if dataset.endswith(".npz"):
             dataset = str(folder / dataset)
         images = get_dataset(dataset, data, **options)
-        return problem_from_images(images, space, recipe=Recipe(**recipe), **about, **network)
+        return problem_from_images(images, space, recipe=recipe, **about, **network)
     except InputError as error:
         text = str(error)
         raise InputError(text if text.startswith(where) else f"{where}: {text}") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from graphbo.errors import InputError
 from graphbo.spaces.base import HyperparameterValue
@@ -40,7 +39,7 @@ def tuned(recipe: Recipe, hyperparameters: Mapping[str, HyperparameterValue]) ->
         0
     """
     given = {
-        name: setting(name, value)
+        name: of_kind(name, KINDS[name], value)
         for name, value in hyperparameters.items()
         if name in RECIPE_NAMES and name != AUGMENTATION
     }
@@ -73,14 +72,3 @@ def changes_named(augmentation: HyperparameterValue) -> tuple[str, ...]:
             f"got {augmentation!r}"
         )
     return names
-
-
-def setting(name: str, value: object) -> Any:
-    """Return a value for an attribute of `Recipe` if it is of its kind.
-
-    A whole number will do for any number.
-
-    Raises:
-        InputError: If it is of another kind.
-    """
-    return of_kind(name, KINDS[name], value)
