@@ -96,16 +96,16 @@ def deepcave(
         space = problems[searched].space
         check_space(recorded, space, searched)
         seed = int(recorded.identity["seed"])
-        name = f"{recorded.identity['optimizer']}-{seed}"
-        name = name if path.name == "study.sqlite" else path.stem
+        alone = path.name == "study.sqlite"
+        name = f"{recorded.identity['optimizer']}-{seed}" if alone else path.stem
         # Another problem, or other settings, must not take its place.
         known = json.dumps(recorded.identity, sort_keys=True).encode()
-        name += f"-{hashlib.blake2b(known, digest_size=2).hexdigest()}"
+        digest = hashlib.blake2b(known, digest_size=2).hexdigest()
         folder = write_deepcave(
             recorded.trials,
             space,
             # DeepCAVE cuts names at their last dot, and a study file must not name other folders.
-            output / re.sub(r"[^\w-]", "_", name),
+            output / re.sub(r"[^\w-]", "_", f"{name}-{digest}"),
             objective=recorded.objective,
             seed=seed,
         )

@@ -551,8 +551,9 @@ class Study:
     def _proposed(self, n: int) -> tuple[list[Design], float]:
         start = time.perf_counter()
         designs = self.optimizer.ask(n)
+        seconds = time.perf_counter() - start
         self._check_new(designs)
-        return designs, time.perf_counter() - start
+        return designs, seconds
 
     def _check_new(self, designs: Sequence[Design]) -> None:
         """Refuse what would make a study file that cannot be opened again."""

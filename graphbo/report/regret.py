@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, the dark ones first; lines differ in their dashes too.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
-_GREY = "#8c8c8c"
 DASHES = (
     "solid",
     (0, (5, 1.5)),
@@ -27,6 +26,8 @@ DASHES = (
     (0, (6, 1.5, 1.2, 1.5)),
     (0, (4, 1.5, 1.2, 1.5, 1.2, 1.5)),
 )
+
+_GREY = "#8c8c8c"
 
 
 def incumbent_values(

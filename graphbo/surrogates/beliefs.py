@@ -184,7 +184,7 @@ class FromTrials(Standardised):
         _refuse_hyperparameters(space)
         completed = [trial for trial in longest(trials) if trial.value is not None]
         if len(completed) < _FEWEST:
-            shorter = any(trial.value is not None for trial in trials if trial not in completed)
+            shorter = sum(trial.value is not None for trial in trials) > len(completed)
             which = f"with the most epochs, {completed[0].epochs:g}" if shorter else "completed"
             raise InputError(
                 f"a prior needs {_FEWEST} completed trials at least, all as long as the longest; "

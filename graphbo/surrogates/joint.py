@@ -42,10 +42,10 @@ def with_hyperparameters(space: SearchSpace, factories: Sequence[_Factory]) -> l
             "give the surrogate kernels instead of models"
         )
     columns = space.hyperparameters.columns
-    if not columns and space.width:
-        return list(factories)
     if not space.width:
         return [_Joined(None, 0, columns)]  # type: ignore[list-item]
+    if not columns:
+        return list(factories)
     return [_Joined(factory, space.width, columns) for factory in factories]  # type: ignore
 
 

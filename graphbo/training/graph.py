@@ -79,7 +79,7 @@ def _the_graph(network: nn.Module) -> fx.Graph:
     Raises:
         UntraceableError: If it is not, or the network has hooks.
     """
-    if network._forward_hooks or network._forward_pre_hooks or network._backward_hooks:
+    if _has_hooks(network):
         raise UntraceableError("a population does not call the hooks of a network")
     modes = {module: module.training for module in network.modules()}
     graphs = []
@@ -97,6 +97,10 @@ def _the_graph(network: nn.Module) -> fx.Graph:
     if str(graphs[0]) != str(graphs[1]):
         raise UntraceableError("the network does not always compute the same")
     return graphs[1]
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    return bool(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks)
 
 
 class _Reader:
@@ -174,7 +178,7 @@ class _Reader:
         if not self._trained.isdisjoint(map(id, weights)):
             raise UntraceableError(f"the module {name!r} has weights that are used twice")
         self._trained.update(map(id, weights))
-        if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
+        if _has_hooks(module):
             raise UntraceableError(f"a population does not call the hooks of the module {name!r}")
         if getattr(module, "inplace", False):
             same = [node for node, value in self._values.items() if value == source]

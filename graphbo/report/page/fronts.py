@@ -47,8 +47,9 @@ def hypervolume_figure(
         goals: The objectives and constraints.
         stated: The reference point by objective, as far as the problem states one.
     """
-    full = {trial.number for trial in goals.longest(trials)}
-    scale = scale_of(goals.front(goals.longest(trials)), goals, stated)
+    longest = goals.longest(trials)
+    full = {trial.number for trial in longest}
+    scale = scale_of(goals.front(longest), goals, stated)
     counted = [trial if trial.number in full else None for trial in trials]
     curve = hypervolume_curve(counted, goals, scale, len(trials))
     figure = new_figure()

@@ -51,19 +51,21 @@ def python_lines(study: RecordedStudy, problem: str | None) -> str:
         comments += f"# the optimiser was made by itself, with the seed {own!a} and the settings\n"
         comments += f"# {study.identity.get('settings', '{}')!a}\n"
     objectives, constraints = _goals(study)
-    more = f", objective={objectives!a}" if objectives else ""
-    more += f", constraints={constraints!a}" if constraints else ""
+    keywords = {
+        "objectives" if problem is None else "objective": objectives,
+        "constraints": constraints,
+        "fidelity": {} if problem is None else _loaded(study, "fidelity", {}),
+    }
+    more = "".join(f", {name}={value!a}" for name, value in keywords.items() if value)
     if problem is None:
         return (
             f"import graphbo\n\n{comments}"
             "# objective and space are those of the script that made the study\n"
             "result = graphbo.minimize(\n"
             f"    objective, space, budget={trials}, seed={seed}, "
-            f"optimizer={study.optimizer!a}{more.replace('objective=', 'objectives=')}\n"
+            f"optimizer={study.optimizer!a}{more}\n"
             ")\n"
         )
-    fidelity = _loaded(study, "fidelity", {})
-    more += f", fidelity={fidelity!a}" if fidelity else ""
     return (
         f"import graphbo\n\n{comments}"
         f"problem = graphbo.get_problem({problem!a})\n"
